@@ -1,0 +1,63 @@
+"""The command line: prints and exits; nothing else does.
+
+Exit codes: 0 all cells ok; 1 some cells failed or were skipped; 2 the suite or the call is wrong;
+130 interrupted.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+import click
+
+from ptbench import __version__
+from ptbench.cli.listing import list_group
+from ptbench.cli.running import plan_command, report_command, run_command
+from ptbench.errors import PtbenchError, SuiteError, one_line
+
+FAILED, USAGE, INTERRUPTED = 1, 2, 130
+
+
+@click.group(
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="Exit codes: 0 all cells ok; "
+    "1 some cells failed or were skipped; 2 the suite or the call is wrong; 130 interrupted.",
+)
+@click.version_option(__version__, prog_name="ptbench")
+def cli() -> None:
+    """Which pre-trained model should I use for my task, and what does it cost me?"""
+
+
+cli.add_command(run_command)
+cli.add_command(plan_command)
+cli.add_command(report_command)
+cli.add_command(list_group)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line and exit with its documented code."""
+    sys.exit(run(arguments))
+
+
+def run(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit code; errors are one line each on standard error."""
+    try:
+        result = cli.main(arguments, prog_name="ptbench", standalone_mode=False)
+    except SuiteError as error:
+        for mistake in error.mistakes:
+            click.echo(f"error: {mistake}", err=True)
+        return error.exit_code
+    except PtbenchError as error:
+        click.echo(f"error: {one_line(error)}", err=True)
+        return error.exit_code
+    except click.ClickException as error:
+        error.show()
+        return USAGE
+    except (KeyboardInterrupt, click.Abort):
+        click.echo("interrupted; what was finished is kept", err=True)
+        return INTERRUPTED
+    except BrokenPipeError:  # the reader (head, less) has seen enough
+        sys.stderr.close()
+        return 0
+    return result if isinstance(result, int) else 0

@@ -1,0 +1,149 @@
+"""A plan as tables and as JSON."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from ptbench.model import Download
+from ptbench.records import Cell, to_json
+from ptbench.runner.plan import ModelPlan, Plan, TaskPlan
+
+
+def show_plan(plan: Plan, console: Console) -> None:
+    """Print models, tasks, cells, downloads and problems."""
+    console.print(_models(plan))
+    console.print(_tasks(plan))
+    console.print(_cells(plan))
+    for download in plan.downloads:
+        console.print(Text(f"download: {_download(download)}", style="yellow"), soft_wrap=True)
+    for problem in plan.problems:
+        console.print(Text(f"problem: {problem}", style="red"), soft_wrap=True)
+    ready = sum(not planned.problem for planned in plan.cells)
+    console.print(f"{ready} of {len(plan.cells)} cells can run")
+
+
+def plan_data(plan: Plan) -> Any:
+    """Return a plan as plain JSON data."""
+    return to_json(
+        {
+            "suite": plan.suite.name,
+            "file": plan.suite.path,
+            "models": {
+                name: {
+                    "reference": model.spec.reference,
+                    "plugin": model.plugin,
+                    "description": model.description,
+                    "problem": model.problem,
+                }
+                for name, model in plan.models.items()
+            },
+            "tasks": {
+                name: {
+                    "data": task.spec.data,
+                    "kind": task.kind,
+                    "plugin": task.plugin,
+                    "metrics": task.metrics,
+                    "labels": task.facts.labels if task.facts else None,
+                    "splits": task.facts.splits if task.facts else None,
+                    "downloads": task.downloads,
+                    "problem": task.problem,
+                    "note": task.spec.note,
+                }
+                for name, task in plan.tasks.items()
+            },
+            "cells": [
+                {
+                    "cell": planned.cell.id,
+                    "model": planned.cell.model.name,
+                    "task": planned.cell.task.name,
+                    "protocol": planned.cell.protocol,
+                    "options": planned.cell.options,
+                    "seed": planned.cell.seed,
+                    "capability": planned.capability,
+                    "problem": planned.problem,
+                }
+                for planned in plan.cells
+            ],
+            "downloads": plan.downloads,
+            "problems": plan.problems,
+        }
+    )
+
+
+def _models(plan: Plan) -> Table:
+    table = Table(title="models", title_justify="left", header_style="bold")
+    for name in ("model", "reference", "plugin", "can", "parameters", "needs"):
+        table.add_column(name, overflow="fold")
+    for model in plan.models.values():
+        described = model.description
+        table.add_row(
+            Text(model.spec.name),
+            Text(model.spec.reference),
+            Text(model.plugin),
+            ", ".join(sorted(described.capabilities)) if described else "",
+            f"{described.parameters:,}" if described and described.parameters else "",
+            _needs(model, described.downloads if described else ()),
+        )
+    return table
+
+
+def _tasks(plan: Plan) -> Table:
+    table = Table(title="tasks", title_justify="left", header_style="bold")
+    for name in ("task", "data", "kind", "metrics", "train / validation / test", "labels", "needs"):
+        table.add_column(name, overflow="fold")
+    for task in plan.tasks.values():
+        sizes = (task.facts.splits if task.facts else None) or {}
+        labels = (task.facts.labels if task.facts else None) or ()
+        shown = ", ".join(labels[:4]) + (f" and {len(labels) - 4} more" if len(labels) > 4 else "")
+        table.add_row(
+            Text(task.spec.name),
+            Text(task.spec.data),
+            task.kind,
+            ", ".join(task.metrics),
+            " / ".join(_size(sizes, role) for role in ("train", "validation", "test")),
+            Text(shown),
+            _needs(task, task.downloads),
+        )
+    return table
+
+
+def _cells(plan: Plan) -> Table:
+    """Return one row per model and protocol, and per state where its cells differ."""
+    table = Table(title="cells", title_justify="left", header_style="bold")
+    for name in ("model", "protocol", "tasks", "seeds", "cells", "state"):
+        table.add_column(name, overflow="fold")
+    groups: dict[tuple[str, str, str], list[Cell]] = {}
+    for planned in plan.cells:
+        state = "cannot run" if planned.problem else f"ready ({planned.capability})"
+        key = (planned.cell.model.name, planned.cell.label, state)
+        groups.setdefault(key, []).append(planned.cell)
+    for (model, protocol, state), cells in groups.items():
+        table.add_row(
+            Text(model),
+            Text(protocol),
+            Text(", ".join(dict.fromkeys(cell.task.name for cell in cells))),
+            ", ".join(dict.fromkeys(str(cell.seed) for cell in cells)),
+            str(len(cells)),
+            Text(state, style="red" if state == "cannot run" else ""),
+        )
+    return table
+
+
+def _needs(planned: ModelPlan | TaskPlan, downloads: tuple[Download, ...]) -> Text:
+    if planned.problem:
+        return Text("see below", style="red")
+    return Text("; ".join(map(_download, downloads)), style="yellow")
+
+
+def _download(download: Download) -> str:
+    size = f" ({download.bytes / 2**20:,.0f} MiB)" if download.bytes else ""
+    return f"{download.what}{size}"
+
+
+def _size(sizes: Any, role: str) -> str:
+    count = sizes.get(role)
+    return "?" if role in sizes and count is None else f"{count:,}" if count else "-"

@@ -1,0 +1,156 @@
+"""A report as Rich tables: scores, costs, what failed, what to know."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+
+from rich.console import Console, Group, RenderableType
+from rich.markup import escape
+from rich.table import Table
+from rich.text import Text
+
+from ptbench.records import Record, Report, Standing, Status
+from ptbench.report import entries_of, ordered, tasks_of
+
+LEGEND = (
+    "score ± half the 95 % interval   [bold green]*[/] best   "
+    "[green]~[/] cannot be told from the best (paired by example)"
+)
+NAME_WIDTH = 34
+SCORE_WIDTH = 17
+
+
+def render(report: Report, console: Console) -> None:
+    """Print a report to a console."""
+    console.print(Group(*_parts(report, console.width)))
+
+
+def _parts(report: Report, width: int) -> Iterator[RenderableType]:
+    tasks = list(tasks_of(report).items())
+    fits = max(1, (width - NAME_WIDTH) // SCORE_WIDTH)
+    for start in range(0, len(tasks), fits):
+        yield _scores(report, dict(tasks[start : start + fits]), first=start == 0)
+    yield Text.from_markup(LEGEND, style="dim")
+    yield _costs(report)
+    yield from _remarks(report)
+
+
+def _scores(report: Report, tasks: dict[str, str], first: bool) -> Table:
+    title = f"{report.run.get('suite', '')} · {report.run.get('run', '')}" if first else None
+    table = Table(title=escape(title) if title else None, title_justify="left", header_style="bold")
+    table.add_column("model", overflow="fold", max_width=NAME_WIDTH // 2)
+    table.add_column("protocol", overflow="fold", max_width=NAME_WIDTH // 2)
+    for task, metric in tasks.items():
+        table.add_column(f"{escape(task)}\n[dim]{escape(metric)}[/]", justify="right", overflow="fold")
+    stand = {(s.task, s.metric, s.model, s.protocol): s for s in report.standings}
+    failed = {(r.task, r.model, r.label): r for r in report.records if r.status is not Status.OK}
+    tried = {(r.task, r.model, r.label) for r in report.records}
+    for model, protocol in entries_of(report):
+        cells: list[Text] = []
+        for task, metric in tasks.items():
+            if (task, model, protocol) in failed:
+                cells.append(Text(failed[task, model, protocol].status.value, style="red"))
+            elif (task, metric, model, protocol) in stand:
+                cells.append(_score(stand[task, metric, model, protocol]))
+            else:
+                cells.append(Text("undefined" if (task, model, protocol) in tried else "", style="dim"))
+        table.add_row(Text(model), Text(protocol), *cells)
+    return table
+
+
+def _score(standing: Standing) -> Text:
+    mark, style = " ", ""
+    if standing.best:
+        mark, style = "*", "bold green"
+    elif standing.tied:
+        mark, style = "~", "green"
+    elif math.isnan(standing.value):
+        style = "yellow"
+    value, _, half = score_text(standing.value, (standing.ci_high - standing.ci_low) / 2).partition(" ")
+    text = Text(value, style=style)
+    text.append(f" {half}" if half else "", style="dim")
+    text.append(f" {mark}", style=style)
+    return text
+
+
+def score_text(value: float, half_width: float) -> str:
+    """Return a score with half its interval, as far as they are defined.
+
+    >>> score_text(0.8123, 0.026), score_text(1.0, math.nan), score_text(math.nan, math.nan)
+    ('0.812 ±0.026', '1.000', 'undefined')
+    """
+    if math.isnan(value):
+        return "undefined"
+    return f"{value:.3f}" + ("" if math.isnan(half_width) else f" ±{half_width:.3f}")
+
+
+def _costs(report: Report) -> Table:
+    table = Table(title="cost", title_justify="left", header_style="bold")
+    table.add_column("model", overflow="fold")
+    table.add_column("protocol", overflow="fold")
+    for name in ("cells", "seconds", "examples/s", "parameters", "peak MiB", "device"):
+        table.add_column(name, justify="right")
+    for model, protocol in entries_of(report):
+        records = [r for r in report.records if (r.model, r.label) == (model, protocol)]
+        done = [r for r in records if r.status is Status.OK]
+        table.add_row(
+            Text(model),
+            Text(protocol),
+            f"{len(done)}/{len(records)}",
+            _number(sum(r.cost.seconds or 0.0 for r in done), 1) if done else "",
+            _count(throughput(done) or 0),
+            _count(max((r.cost.parameters or 0 for r in done), default=0)),
+            _number(max((r.cost.peak_memory_mb or 0.0 for r in done), default=0.0) or None, 0),
+            ", ".join(dict.fromkeys(f"{r.device} {r.precision}".strip() for r in done)),
+        )
+    return table
+
+
+def throughput(records: Sequence[Record]) -> float | None:
+    """Return examples per second over several cells: all examples by all seconds, not a mean of ratios."""
+    timed = [(r.n or 0, (r.n or 0) / r.cost.examples_per_s) for r in records if r.cost.examples_per_s]
+    seconds = sum(spent for _, spent in timed)
+    return sum(n for n, _ in timed) / seconds if seconds else None
+
+
+def _remarks(report: Report) -> Iterator[RenderableType]:
+    bad = [r for r in ordered(report) if r.status is not Status.OK]
+    reasons: dict[tuple[Status, str], list[Record]] = {}
+    for record in bad:
+        reasons.setdefault((record.status, record.error), []).append(record)
+    for (status, error), records in reasons.items():
+        text = Text(f"{status.value}: ", style="red")
+        if len(records) > 1:
+            text.append(f"{len(records)} cells: ", style="default")
+        elif records[0].task not in error:
+            cell = records[0]
+            text.append(f"{cell.model} x {cell.task} x {cell.label}: ", style="default")
+        text.append(error, style="default")
+        yield text
+    notes: dict[str, list[str]] = {}
+    for record in ordered(report):
+        for note in record.notes:
+            notes.setdefault(note, []).append(record.task)
+        for allowed in record.trust:
+            notes.setdefault(f"{record.model}: the suite allowed {allowed}", []).append("")
+    for note, tasks in notes.items():
+        places = [task for task in dict.fromkeys(tasks) if task]
+        where = f" ({', '.join(places)})" if places else ""
+        yield Text(f"note: {note}{where}", style="dim")
+
+
+def _number(value: float | None, digits: int) -> str:
+    return "" if value is None else f"{value:,.{digits}f}"
+
+
+def _count(value: float) -> str:
+    """Return a count as people say it.
+
+    >>> _count(22_713_216), _count(41_234), _count(1_234), _count(0)
+    ('22.7 M', '41.2 k', '1,234', '')
+    """
+    for size, unit in ((1e9, "G"), (1e6, "M"), (1e4, "k")):
+        if value >= size:
+            return f"{value / (1e3 if unit == 'k' else size):.1f} {unit}"
+    return f"{value:,.0f}" if value else ""

@@ -1,0 +1,126 @@
+"""Cutting rows into splits, by what a row is and never by where it stands.
+
+Which side a row falls on depends on the seed and the row alone. So equal rows stay together, rows that
+are added later move no other row, and neither their order nor their number matters.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ptbench.data import Rows, Split, feed
+from ptbench.errors import DataError, nearest
+from ptbench.offers import Option
+
+Positions = NDArray[np.intp]
+
+CUT_OPTIONS = (
+    Option(
+        "cut",
+        (dict,),
+        "Shares to cut off as splits, as in { validation = 0.1, test = 0.2 }; the rest is train.",
+    ),
+    Option("cut_seed", (int,), "Another seed gives another cut.", default=0),
+    Option(
+        "cut_by",
+        (list,),
+        "Columns whose equal values stay in one split; default: all, so only equal rows do.",
+    ),
+)
+"""The options that a source which cuts has; `cut_rows` reads what they say."""
+
+
+def cut_rows(
+    rows: Rows, fractions: Mapping[str, float], seed: int = 0, *, by: Sequence[str] = (), where: str = "data"
+) -> dict[str, Rows]:
+    """Cut rows into train, validation and test; the rows of each keep their order.
+
+    Each row draws a number in [0, 1) from a hash of the seed and its content: below the share of test
+    it is a test row, above one minus the share of validation a validation row. So neither share moves
+    a row between the other two splits. The sizes are near the shares, not equal to them.
+
+    Args:
+        rows: The columns of the one split there is.
+        fractions: ``validation``, ``test`` or both: shares in (0, 1) that leave something for train.
+        seed: Another seed gives another cut.
+        by: The columns that decide; rows that are equal in these stay together. Empty: all columns.
+        where: Where the rows came from, for error messages.
+
+    Raises:
+        DataError: A share is impossible, a column unknown, or a split would have no row.
+
+    >>> {name: len(part["n"]) for name, part in cut_rows({"n": range(1000)}, {"test": 0.25}).items()}
+    {'train': 779, 'test': 221}
+    """
+    shares = checked_shares(fractions, where)
+    for column in by:
+        if column not in rows:
+            raise DataError(f"{where}: cut_by: there is no column '{column}'; {nearest(column, rows)}")
+    columns = sorted(by or rows)
+    cells = zip(*(rows[column] for column in columns), strict=True)
+    draws = np.array([_draw((seed, columns, row)) for row in cells])
+    test, validation = draws < shares.get("test", 0), draws >= 1 - shares.get("validation", 0)
+    chosen = {"train": ~(test | validation), "validation": validation, "test": test}
+    cut: dict[str, Rows] = {}
+    for split in ("train", *shares):
+        positions = np.flatnonzero(chosen[split]).tolist()
+        if not positions:
+            raise DataError(
+                f"{where}: cut leaves no {split} row out of {len(draws)}; choose other shares, or a cut_seed"
+            )
+        cut[split] = {name: [values[i] for i in positions] for name, values in rows.items()}
+    return cut
+
+
+def cut_positions(split: Split, fraction: float, seed: int) -> tuple[Positions, Positions]:
+    """Cut a split in two by example id and return the positions of (the rest, the cut).
+
+    At least one row stays on each side. Raises `DataError` where there are fewer than two rows.
+    """
+    n = len(split)
+    if n < 2:
+        raise DataError(f"validation rows cannot be cut from {n} training rows; two are the least")
+    draws = np.array([_draw((seed, example_id)) for example_id in split.examples.ids])
+    cut = draws < fraction
+    if not cut.any():
+        cut[draws.argmin()] = True
+    if cut.all():
+        cut[draws.argmax()] = False
+    return np.flatnonzero(~cut), np.flatnonzero(cut)
+
+
+def cut_validation(split: Split, fraction: float, seed: int) -> tuple[Split, Split]:
+    """Cut a split in two by example id: (the rest, the cut). See `cut_positions`."""
+    rest, cut = cut_positions(split, fraction, seed)
+    return split.take(rest), split.take(cut)
+
+
+def _draw(key: Any) -> float:
+    digest = hashlib.sha256()
+    feed(digest, key)
+    # 53 bits, what a float holds: with more, a draw could round up to 1
+    return (int.from_bytes(digest.digest()[:8], "big") >> 11) / 2**53
+
+
+def checked_shares(fractions: Any, where: str) -> dict[str, float]:
+    """Return the shares of a cut, validation before test. Raises `DataError` where they are impossible."""
+    if not isinstance(fractions, Mapping) or not fractions:
+        raise DataError(f"{where}: cut is {fractions!r}; write cut = {{ validation = 0.1, test = 0.2 }}")
+    for name, share in fractions.items():
+        if name not in ("validation", "test"):
+            raise DataError(
+                f"{where}: cut has an unknown split '{name}'; {nearest(name, ('validation', 'test'))} "
+                "(the rest is train)"
+            )
+        if isinstance(share, bool) or not isinstance(share, int | float) or not 0 < share < 1:
+            raise DataError(f"{where}: cut.{name} is {share!r}; a share between 0 and 1 was expected")
+    if sum(fractions.values()) >= 1:
+        raise DataError(
+            f"{where}: cut takes {sum(fractions.values()):g} of the rows and leaves none for train"
+        )
+    return {name: fractions[name] for name in ("validation", "test") if name in fractions}

@@ -1,0 +1,172 @@
+"""Examples, tasks and predictions: the tables that flow between sources, models and metrics.
+
+A table is a mapping of column names to columns of one length. Nothing here knows about classes, texts
+or boxes: which columns there are is said by the *kind* (`ptbench.offers.Kind`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ptbench.errors import DataError
+
+Rows = Mapping[str, Sequence[Any]]
+"""What a source gives for one split: column name to values, all of one length."""
+
+Columns = Mapping[str, NDArray[Any]]
+"""What a model gives: column name to an array whose first axis is the examples."""
+
+
+@dataclass(frozen=True, slots=True)
+class Examples:
+    """What a model gets to see: ids and input columns, never targets.
+
+    A column is any sequence, so that a costly value (a decoded image) may be made when it is asked for.
+    """
+
+    ids: Sequence[str]
+    columns: Mapping[str, Sequence[Any]]
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def __getitem__(self, column: str) -> Sequence[Any]:
+        return self.columns[column]
+
+    def take(self, indices: Sequence[int] | NDArray[np.integer[Any]]) -> Examples:
+        """Return the examples at these positions, in this order."""
+        return Examples(
+            ids=[self.ids[i] for i in indices],
+            columns={name: [values[i] for i in indices] for name, values in self.columns.items()},
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """Examples with what is to be predicted for them: ``targets[i]`` belongs to ``examples.ids[i]``.
+
+    Targets are an integer array of positions in the task's labels where the task has labels, else what
+    the kind says (float64 for numbers).
+    """
+
+    examples: Examples
+    targets: NDArray[Any]
+
+    def __len__(self) -> int:
+        return len(self.examples)
+
+    def take(self, indices: Sequence[int] | NDArray[np.integer[Any]]) -> Split:
+        """Return the rows at these positions, in this order."""
+        return Split(self.examples.take(indices), self.targets[np.asarray(indices, dtype=np.intp)])
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """Named examples with fixed splits, a kind, a label space and metrics."""
+
+    name: str
+    kind: str
+    splits: Mapping[str, Split]
+    metrics: tuple[str, ...]
+    labels: tuple[str, ...] = ()
+    note: str = ""
+    """What a reader of the table must know about this task, such as "generated probe, not GLUE"."""
+
+    def split(self, name: str) -> Split:
+        """Return a split. Raises `DataError`, naming those there are."""
+        try:
+            return self.splits[name]
+        except KeyError:
+            there = ", ".join(self.splits) or "none"
+            raise DataError(f"task '{self.name}' has no {name} split; it has: {there}") from None
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """The names of the input columns."""
+        return tuple(next(iter(self.splits.values())).examples.columns) if self.splits else ()
+
+    def fingerprint(self) -> str:
+        """Return a digest of everything in this task that can change a score (16 hex digits).
+
+        Ids, inputs, targets, labels and kind of every split; not the name under which a suite uses it.
+        """
+        digest = hashlib.sha256()
+        feed(digest, (self.kind, self.labels))
+        for name in sorted(self.splits):
+            split = self.splits[name]
+            feed(digest, (name, list(split.examples.ids), split.targets))
+            for column in sorted(split.examples.columns):
+                feed(digest, (column, list(split.examples.columns[column])))
+        return digest.hexdigest()[:16]
+
+
+@dataclass(frozen=True, slots=True)
+class Predictions:
+    """One row per evaluated example: id, target, prediction, and what the kind adds.
+
+    ``columns["scores"]``, where a kind has it, is float[n, labels]: one probability per label.
+    """
+
+    ids: Sequence[str]
+    columns: Columns
+    labels: tuple[str, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def __getitem__(self, column: str) -> NDArray[Any]:
+        return self.columns[column]
+
+    def __contains__(self, column: object) -> bool:
+        return column in self.columns
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.columns)
+
+    def take(self, indices: Sequence[int] | NDArray[np.integer[Any]]) -> Predictions:
+        """Return the rows at these positions, in this order."""
+        index = np.asarray(indices, dtype=np.intp)
+        return Predictions(
+            ids=[self.ids[i] for i in index],
+            columns={name: values[index] for name, values in self.columns.items()},
+            labels=self.labels,
+        )
+
+
+def feed(digest: hashlib._Hash, value: Any) -> None:
+    """Feed a value into a digest so that different values never read alike.
+
+    Every value is prefixed with its type and length, and so ``["ab", "c"]`` differs from
+    ``["a", "bc"]`` and ``1`` from ``"1"``. Raises `DataError` for a type whose bytes mean nothing.
+    """
+    match value:
+        case None | bool() | int() | float() | str():
+            text = repr(value) if not isinstance(value, str) else value
+            data = text.encode("utf-8", "surrogatepass")
+            digest.update(f"{type(value).__name__}:{len(data)}:".encode())
+            digest.update(data)
+        case bytes():
+            digest.update(f"bytes:{len(value)}:".encode())
+            digest.update(value)
+        case np.ndarray() if value.dtype != object:
+            digest.update(f"array:{value.dtype.str}:{value.shape}:".encode())
+            digest.update(np.ascontiguousarray(value).tobytes())
+        case np.generic():
+            feed(digest, value.item())
+        case Mapping():
+            digest.update(f"map:{len(value)}:".encode())
+            for key in sorted(value, key=str):
+                feed(digest, key)
+                feed(digest, value[key])
+        case Sequence() | np.ndarray():
+            digest.update(f"list:{len(value)}:".encode())
+            for item in value:
+                feed(digest, item)
+        case _:
+            raise DataError(f"a value of type {type(value).__name__} has no fingerprint")

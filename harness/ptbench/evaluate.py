@@ -1,0 +1,281 @@
+"""One cell from its names to its record. An error becomes a record, never an exception."""
+
+from __future__ import annotations
+
+import json
+import time
+import traceback
+import warnings
+from collections import OrderedDict
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from ptbench import __version__
+from ptbench.border import checked_predictions
+from ptbench.catalog import Catalog
+from ptbench.data import Predictions, Task
+from ptbench.errors import ProtocolError, PtbenchError, one_line
+from ptbench.features import FeatureCache, Sides, extract
+from ptbench.loading import load_model, load_task, model_request, primary_metric
+from ptbench.meter import Clock, peak_memory_mb, reset_peak_memory
+from ptbench.model import Capability, Embedder, Model
+from ptbench.offers import FileMetric, Kind, Metric, Outcome, Protocol, SumMetric, TableMetric, Trial
+from ptbench.records import Cell, Cost, ModelSpec, Record, Score, Status, TaskSpec, to_json
+from ptbench.statistics import score
+from ptbench.store import PREDICTIONS, write_predictions
+
+LOGS = "logs"
+RESIDENT_TASKS = 16
+
+
+def new_record(cell: Cell, run: str, status: Status, error: str = "", **facts: Any) -> Record:
+    """Return the record of a cell with what is known before it is started."""
+    now = datetime.now(UTC).isoformat(timespec="milliseconds")
+    return Record(
+        cell=cell.id,
+        suite=cell.suite,
+        run=run,
+        model=cell.model.name,
+        reference=cell.model.reference,
+        task=cell.task.name,
+        data=cell.task.data,
+        protocol=cell.protocol,
+        options=cell.options,
+        seed=cell.seed,
+        status=status,
+        error=error,
+        version=__version__,
+        **{"kind": "", "started": now, "finished": now, **facts},
+    )
+
+
+class Evaluator:
+    """Evaluates cells one after another; keeps the last model, recent tasks and features resident."""
+
+    def __init__(self, catalog: Catalog, folder: Path, run: str) -> None:
+        self.catalog = catalog
+        self.folder = folder
+        self.run = run
+        self.features = FeatureCache()
+        self._model: tuple[str, Model] | None = None
+        self._tasks: OrderedDict[str, tuple[Task, str]] = OrderedDict()
+
+    def __call__(self, cell: Cell) -> Record:
+        """Return the record of a cell; its predictions are on the disk by then."""
+        started = new_record(cell, self.run, Status.OK)
+        with self._log(cell) as log:
+            try:
+                record = self._evaluate(cell, started)
+            except Exception as error:  # whatever a plugin raises costs its own cell and no other
+                log.append(traceback.format_exc())
+                text = one_line(error)
+                if not isinstance(error, PtbenchError):
+                    text += f" (traceback: {LOGS}/{cell.id}.log)"
+                record = replace(started, status=Status.FAILED, error=text)
+        return replace(record, finished=datetime.now(UTC).isoformat(timespec="milliseconds"))
+
+    def _evaluate(self, cell: Cell, started: Record) -> Record:
+        protocol = self.catalog.get(Protocol, cell.protocol)
+        task, data_digest = self._task(cell.task, Path(cell.base))
+        kind = self.catalog.get(Kind, task.kind)
+        reset = reset_peak_memory()
+        capability, model, load_seconds = self._load(cell, protocol, task.kind)
+        work = _Work(self, cell, model, task, kind, data_digest)
+        outcome = protocol.run(work.trial(protocol.filled(cell.options)))
+        who = f"{cell.model.reference} on {cell.task.name}"
+        predictions = checked_predictions(outcome.columns, kind, task, who)
+        cost = work.cost(len(predictions), load_seconds, peak_memory_mb() if reset else None)
+        write_predictions(self.folder / PREDICTIONS / f"{cell.id}.parquet", predictions)
+        scores, files = self._score(cell, task, predictions)
+        facts = model.facts
+        return replace(
+            started,
+            kind=task.kind,
+            capability=capability.value,
+            scores=scores,
+            primary=primary_metric(task.metrics, self.catalog),
+            n=len(predictions),
+            cost=cost,
+            device=facts.device,
+            precision=facts.precision,
+            facts={**facts.extra, **outcome.facts},
+            notes=_notes(task, outcome, scores),
+            trust=facts.trust,
+            fingerprints={
+                "weights": facts.weights,
+                "preprocessing": facts.preprocessing,
+                "data": data_digest,
+            },
+            plugins=self._plugins(cell, task),
+            files=(f"{PREDICTIONS}/{cell.id}.parquet", *files),
+        )
+
+    def _task(self, spec: TaskSpec, base: Path) -> tuple[Task, str]:
+        key = json.dumps(to_json(spec))
+        if key not in self._tasks:
+            task = load_task(spec, base, self.catalog)
+            self._tasks[key] = (task, task.fingerprint())
+        self._tasks.move_to_end(key)
+        if len(self._tasks) > RESIDENT_TASKS:
+            self._tasks.popitem(last=False)
+        return self._tasks[key]
+
+    def _load(self, cell: Cell, protocol: Protocol, kind: str) -> tuple[Capability, Model, float]:
+        base = Path(cell.base)
+        provider, request = model_request(cell.model, base, self.catalog)
+        able = provider.describe(request).capabilities
+        capability = chosen_capability(protocol, able)
+        for_kind = None if capability is Capability.EMBED else kind
+        key = json.dumps([to_json(cell.model), capability, for_kind])
+        if self._model is not None and self._model[0] == key:
+            return capability, self._model[1], 0.0
+        self._model = None  # let go of the old weights before the new ones come
+        started = time.perf_counter()
+        model = load_model(cell.model, base, self.catalog, capability, for_kind)
+        self._model = (key, model)
+        return capability, model, time.perf_counter() - started
+
+    def _score(
+        self, cell: Cell, task: Task, predictions: Predictions
+    ) -> tuple[tuple[Score, ...], tuple[str, ...]]:
+        scores, files = [], []
+        for name in task.metrics:
+            metric = self.catalog.metric(name)
+            missing = [column for column in metric.columns if column not in predictions]
+            if isinstance(metric, FileMetric):
+                if not missing:
+                    path = self.folder / PREDICTIONS / f"{cell.id}.{name}{metric.suffix}"
+                    metric.write(predictions, path)
+                    files.append(path.relative_to(self.folder).as_posix())
+                continue
+            assert isinstance(metric, SumMetric | TableMetric)
+            scores.append(
+                score(metric, predictions) if not missing else _unscored(metric, predictions, missing)
+            )
+        return tuple(scores), tuple(files)
+
+    def _plugins(self, cell: Cell, task: Task) -> Mapping[str, str]:
+        parts = [
+            ("provider", cell.model.reference.partition(":")[0]),
+            ("source", cell.task.data.partition(":")[0]),
+            ("adapter", cell.task.adapter),
+            ("kind", task.kind),
+            ("protocol", cell.protocol),
+            *(("metric", name) for name in task.metrics),
+        ]
+        return {f"{group}:{name}": str(self.catalog.owner(group, name)) for group, name in parts}
+
+    @contextmanager
+    def _log(self, cell: Cell) -> Iterator[list[str]]:
+        """Keep warnings and tracebacks of a cell in its own log file; there is none without any."""
+        lines: list[str] = []
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("default")
+            yield lines
+        lines += [f"{w.filename}:{w.lineno}: {w.category.__name__}: {w.message}\n" for w in caught]
+        if lines:
+            path = self.folder / LOGS / f"{cell.id}.log"
+            path.parent.mkdir(exist_ok=True)
+            path.write_text("\n".join(lines), "utf-8", "backslashreplace")
+
+
+@dataclass
+class _Work:
+    """What a cell has at hand while its protocol runs, and what it cost so far."""
+
+    evaluator: Evaluator
+    cell: Cell
+    model: Model
+    task: Task
+    kind: Kind
+    data_digest: str
+
+    def __post_init__(self) -> None:
+        self.clock = Clock()
+        self.reused_seconds = 0.0
+        self.reused = False
+        self.test_seconds = 0.0
+
+    def trial(self, options: Mapping[str, Any]) -> Trial:
+        return Trial(
+            model=self.model,
+            task=self.task,
+            kind=self.kind,
+            options=options,
+            seed=self.cell.seed,
+            features=self.features,
+            phase=self.clock.phase,
+        )
+
+    def features(self, split: str) -> Sides:
+        model = self.model
+        if not isinstance(model, Embedder):
+            raise ProtocolError(f"{self.cell.model.reference} cannot embed, and so has no features")
+        facts = model.facts
+        spec: ModelSpec = self.cell.model
+        key = (
+            json.dumps(to_json(spec, without=("name",))),
+            facts.weights,
+            facts.preprocessing,
+            facts.device,
+            facts.precision,
+            self.data_digest,
+            split,
+        )
+        cache = self.evaluator.features
+        features = cache.get(key)
+        if features is None:
+            with self.clock.phase("embed"):
+                who = f"{spec.reference} on {self.cell.task.name}"
+                features = extract(model, self.task.split(split).examples, self.kind, who)
+            cache.put(key, features)
+        else:
+            self.reused = True
+            self.reused_seconds += features.seconds
+        if split == "test":
+            self.test_seconds += features.seconds
+        return features.sides
+
+    def cost(self, n: int, load_seconds: float, peak: float | None) -> Cost:
+        phases = dict(self.clock.seconds)
+        if self.reused:
+            phases["embed"] = phases.get("embed", 0.0) + self.reused_seconds
+        test_seconds = self.test_seconds + phases.get("predict", 0.0)
+        return Cost(
+            seconds=sum(phases.values()),
+            load_seconds=load_seconds,
+            phases=phases,
+            examples_per_s=n / test_seconds if test_seconds > 0 else None,
+            parameters=self.model.facts.parameters,
+            peak_memory_mb=peak,
+            features_reused=self.reused,
+        )
+
+
+def chosen_capability(protocol: Protocol, able: frozenset[Capability]) -> Capability:
+    """Return what a model is loaded for: the first thing that the protocol needs and the model can.
+
+    Raises `ProtocolError` where it can none of them.
+    """
+    for capability in protocol.needs:
+        if capability in able:
+            return capability
+    needs = " or ".join(protocol.needs)
+    raise ProtocolError(
+        f"{protocol.name} needs a model that can {needs}; this one can {', '.join(sorted(able)) or 'nothing'}"
+    )
+
+
+def _unscored(metric: Metric, predictions: Predictions, missing: list[str]) -> Score:
+    nan = float("nan")
+    caveat = f"the predictions have no column '{missing[0]}', which {metric.name} reads"
+    return Score(metric.name, nan, nan, nan, len(predictions), metric.higher_is_better, "none", caveat)
+
+
+def _notes(task: Task, outcome: Outcome, scores: tuple[Score, ...]) -> tuple[str, ...]:
+    caveats = [f"{s.metric}: {s.caveat}" for s in scores if s.caveat]
+    return tuple(dict.fromkeys([*([task.note] if task.note else []), *outcome.notes, *caveats]))

@@ -1,0 +1,105 @@
+"""Loading what a cell names: its task through source and adapter, its model through its provider."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from ptbench.catalog import Catalog
+from ptbench.data import Rows, Task
+from ptbench.errors import DataError, ModelError, nearest
+from ptbench.model import Capability, Model, ModelRequest, Reference
+from ptbench.offers import Adapter, DataDescription, DataRequest, Metric, Provider, Source, TaskRequest
+from ptbench.records import ModelSpec, TaskSpec
+
+ROLES = ("train", "validation", "test")
+
+
+def describe_data(spec: TaskSpec, base: Path, catalog: Catalog) -> DataDescription:
+    """Say what is known of a task's data without reading all of it. Raises `DataError`."""
+    source, request = _data_request(spec, base, catalog)
+    return source.describe(request)
+
+
+def load_task(spec: TaskSpec, base: Path, catalog: Catalog) -> Task:
+    """Read a task's data and adapt it. Raises `DataError` that names task, split, row and column."""
+    source, request = _data_request(spec, base, catalog)
+    adapter = catalog.get(Adapter, spec.adapter)
+    where = f"task '{spec.name}' ({spec.data})"
+    rows = _roles(source.load(request), spec, where)
+    metrics = metrics_of(spec, adapter)
+    options = {**spec.options, "note": spec.note}
+    task = adapter.build(rows, TaskRequest(spec.name, metrics, options, spec.data))
+    for name in task.metrics:
+        metric = catalog.metric(name)
+        if metric.binary and len(task.labels) != 2:
+            raise DataError(
+                f"{where}: metric '{name}' is for two labels, this task has {len(task.labels)}; "
+                f"use macro_{name} or take it out of 'metrics'"
+            )
+    return replace(task, name=spec.name, note=spec.note)
+
+
+def metrics_of(spec: TaskSpec, adapter: Adapter) -> tuple[str, ...]:
+    """Return the metrics of a task: those that it names, else those customary for its adapter."""
+    return spec.metrics or adapter.metrics
+
+
+def primary_metric(metrics: tuple[str, ...], catalog: Catalog) -> str:
+    """Return the first metric that is a number: it stands for the task in the leaderboard."""
+    return next((name for name in metrics if isinstance(catalog.metric(name), Metric)), "")
+
+
+def model_request(
+    spec: ModelSpec,
+    base: Path,
+    catalog: Catalog,
+    capability: Capability | None = None,
+    kind: str | None = None,
+) -> tuple[Provider, ModelRequest]:
+    """Return the provider of a model and what it is to be asked. Raises `UnknownNameError`."""
+    scheme = spec.reference.partition(":")[0]
+    provider = catalog.get(Provider, scheme)
+    reference = Reference.parse(spec.reference, revisions=provider.revisions)
+    return provider, ModelRequest(reference, spec.options, spec.settings, base, capability, kind)
+
+
+def load_model(
+    spec: ModelSpec, base: Path, catalog: Catalog, capability: Capability, kind: str | None
+) -> Model:
+    """Load a model for a capability. Raises `ModelError`."""
+    provider, request = model_request(spec, base, catalog, capability, kind)
+    model = provider.load(request)
+    if not hasattr(model, capability.value):
+        raise ModelError(
+            f"{spec.reference} was loaded to {capability.value}, but provider '{provider.name}' gave a "
+            f"{type(model).__name__}, which has no method {capability.value}"
+        )
+    return model
+
+
+def _data_request(spec: TaskSpec, base: Path, catalog: Catalog) -> tuple[Source, DataRequest]:
+    source = catalog.get(Source, spec.data.partition(":")[0])
+    reference = Reference.parse(spec.data, revisions=source.revisions)
+    return source, DataRequest(reference, spec.data_options, base)
+
+
+def _roles(splits: Mapping[str, Rows], spec: TaskSpec, where: str) -> dict[str, Rows]:
+    """Choose which split of the data is train, validation and test, and take the first rows of each."""
+    chosen = spec.splits or {role: role for role in ROLES if role in splits}
+    for role, name in chosen.items():
+        if name not in splits:
+            raise DataError(f"{where}: splits.{role} = '{name}': no such split; {nearest(name, splits)}")
+    if "test" not in chosen:
+        there = ", ".join(f"'{name}'" for name in splits)
+        raise DataError(
+            f"{where}: has no test split (there is {there or 'none'}); cut one with cut = {{ test = 0.2 }} "
+            'or name one with splits = { test = "…" }'
+        )
+    if len(set(chosen.values())) < len(chosen):
+        raise DataError(f"{where}: one split serves twice in splits = {dict(chosen)}; they must differ")
+    return {
+        role: {column: values[: spec.limit.get(role)] for column, values in splits[name].items()}
+        for role, name in chosen.items()
+    }

@@ -1,0 +1,291 @@
+"""Offers: the named things that a plugin contributes. Each is a name, a few facts, one function.
+
+All have one shape, so that there is one catalog, one error message and one conformance kit for all.
+The function does its heavy imports inside itself; ``requires`` names the modules it needs, and the
+harness checks them with `importlib.util.find_spec` before it calls.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ptbench.data import Columns, Predictions, Rows, Task
+from ptbench.model import (
+    Capability,
+    Download,
+    Model,
+    ModelDescription,
+    ModelRequest,
+    Reference,
+)
+
+if TYPE_CHECKING:
+    from ptbench.records import Cell, Record, Report
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """One option that a suite may give to an offer: its name, its types, its default, its meaning."""
+
+    name: str
+    types: tuple[type, ...]
+    description: str
+    default: Any = None
+    choices: tuple[Any, ...] = ()
+    required: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Offer:
+    """What all offers have: a name that is unique within their kind, and one sentence."""
+
+    group: ClassVar[str] = "offer"
+    name: str
+    description: str
+    requires: tuple[str, ...] = ()
+    """Modules that must be importable for it to work; the harness names the extra that brings them."""
+    options: tuple[Option, ...] = ()
+
+    def filled(self, given: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return the options that a suite gave, with the defaults for those that it did not."""
+        return {**{option.name: option.default for option in self.options}, **given}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Provider(Offer):
+    """What turns a model reference into a model."""
+
+    group: ClassVar[str] = "provider"
+    describe: Callable[[ModelRequest], ModelDescription]
+    """Say what is known without loading weights and without a network. Raises `ModelError`."""
+    load: Callable[[ModelRequest], Model]
+    """Load the model for ``request.capability``. Raises `ModelError`."""
+    revisions: bool = True
+    """Whether an ``@`` in a reference separates a revision."""
+
+
+@dataclass(frozen=True, slots=True)
+class DataRequest:
+    """What a source is asked for: a reference, its options, and where relative paths start."""
+
+    reference: Reference
+    options: Mapping[str, Any] = field(default_factory=dict)
+    base: Path = Path()
+
+
+@dataclass(frozen=True, slots=True)
+class DataDescription:
+    """What is known of data without reading all of it. None means: not known before it is read."""
+
+    columns: tuple[str, ...] | None = None
+    splits: Mapping[str, int | None] | None = None
+    downloads: tuple[Download, ...] = ()
+    quick: bool = False
+    """Whether reading it takes about a second at most, so that a plan may check its rows."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source(Offer):
+    """What turns a data reference into splits of rows."""
+
+    group: ClassVar[str] = "source"
+    describe: Callable[[DataRequest], DataDescription]
+    """Say what is known without a network. Raises `DataError`."""
+    load: Callable[[DataRequest], Mapping[str, Rows]]
+    """Read every split. The same request gives the same rows in the same order. Raises `DataError`."""
+    revisions: bool = False
+
+
+ColumnType = Literal["text", "label", "number", "scores", "vector", "image", "any"]
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column of a kind. ``label`` is a position in the labels, ``scores`` a row of probabilities."""
+
+    name: str
+    type: ColumnType
+    required: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kind(Offer):
+    """A kind of task: which columns an example, a target and a prediction have. An open set."""
+
+    group: ClassVar[str] = "kind"
+    inputs: tuple[Column, ...]
+    target: Column
+    outputs: tuple[Column, ...]
+    pair: tuple[str, str] | None = None
+    """Two input columns of the same sort, such as two sentences; the second may be absent."""
+
+
+@dataclass(frozen=True, slots=True)
+class TaskRequest:
+    """What an adapter is asked for: a name for the task, and the options that the suite gives."""
+
+    name: str
+    metrics: tuple[str, ...]
+    options: Mapping[str, Any]
+    where: str = ""
+    """Where the rows came from, for error messages."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Adapter(Offer):
+    """What turns rows into a task of one kind."""
+
+    group: ClassVar[str] = "adapter"
+    kind: str
+    metrics: tuple[str, ...]
+    """The metrics customary for it; the first is the primary one."""
+    build: Callable[[Mapping[str, Rows], TaskRequest], Task]
+    """Raises `DataError` that names split, row and column."""
+    columns: Callable[[Mapping[str, Any]], tuple[str, ...]]
+    """The columns of the data that these options name, so that a plan can look for them."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NamedTask(Offer):
+    """A task that a plugin ships, so that a suite can say ``sst2 = "lite/sst2"``."""
+
+    group: ClassVar[str] = "task"
+    adapter: str
+    data: str
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    """The rest of the table that a suite would have written: columns, metrics, splits, note."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """What a protocol gets: a loaded model, a task, its options, and helpers that keep the costs."""
+
+    model: Model
+    task: Task
+    kind: Kind
+    options: Mapping[str, Any]
+    seed: int
+    features: Callable[[str], tuple[NDArray[np.float32], ...]]
+    """Features of a split ("train", "validation", "test"): one float32[n, d] per side of the input,
+    so one for single inputs and two for pairs. Extracted once per model and data."""
+    phase: Callable[[str], AbstractContextManager[None]]
+    """``with trial.phase("fit"):`` books the time under that name in the record."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a protocol returns: output columns for the test split, and facts for the record."""
+
+    columns: Columns
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class TaskFacts:
+    """What a protocol may ask of a task before anything is loaded. None means: not known yet."""
+
+    kind: Kind
+    pair: bool | None = None
+    labels: tuple[str, ...] | None = None
+    splits: Mapping[str, int | None] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Protocol(Offer):
+    """An evaluation protocol: how a model is put to a task."""
+
+    group: ClassVar[str] = "protocol"
+    needs: tuple[Capability, ...]
+    """What a model must be able to do: one of these; the first that it has is what it is loaded for."""
+    run: Callable[[Trial], Outcome]
+    refuses: Callable[[TaskFacts], str | None] = lambda facts: None
+    """Why it makes no sense for a task, or None."""
+    trains: bool = False
+    """Whether it reads training rows."""
+
+
+Interval = Literal["wilson", "bootstrap"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Metric(Offer):
+    """A pure function from predictions to one number, with a direction. Use one of its two shapes."""
+
+    group: ClassVar[str] = "metric"
+    higher_is_better: bool
+    target: ColumnType
+    """The type of target that it is for: ``label`` or ``number``, say."""
+    columns: tuple[str, ...] = ("prediction",)
+    """The output columns that it reads besides the target."""
+    binary: bool = False
+    """Whether it needs exactly two labels; the second is the positive one."""
+    caveat: Callable[[Predictions], str | None] = lambda predictions: None
+    """What a reader must know of this value: why it is undefined, or by which convention it is 0."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SumMetric(Metric):
+    """A metric that is a function of sums over examples.
+
+    Merging shards is addition, a bootstrap is one matrix product, clusters are rows added first.
+    """
+
+    rows: Callable[[Predictions], Floats]
+    """float64[n, k]: what each example adds."""
+    value: Callable[[Floats], Floats]
+    """From sums float64[..., k] to values float64[...]; NaN where it is undefined."""
+    interval: Interval = "bootstrap"
+    """``wilson`` only where rows are (hit, 1), so that the value is a proportion."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TableMetric(Metric):
+    """A metric that is no function of sums: ROC AUC, Spearman, average precision."""
+
+    compute: Callable[[Predictions, Floats], Floats]
+    """From predictions and weights float64[..., n] (how often each row counts) to float64[...]."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileMetric(Offer):
+    """A metric that is no number but a file beside the report, such as a confusion matrix."""
+
+    group: ClassVar[str] = "metric"
+    target: ColumnType
+    columns: tuple[str, ...] = ("prediction",)
+    binary: bool = False
+    suffix: str = ".csv"
+    write: Callable[[Predictions, Path], None]
+    """Write the file to this path, which ends in ``suffix``."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reporter(Offer):
+    """What writes a report somewhere."""
+
+    group: ClassVar[str] = "reporter"
+    write: Callable[[Report, Path], Sequence[Path]]
+    """Write the report into the folder of the run and return the files that were written."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Executor(Offer):
+    """What runs cells somewhere and yields their records.
+
+    Four promises, which the conformance kit checks: one record per cell, in any order; an exception or
+    a dead worker becomes a record and the others go on; the device is pinned before any plugin is
+    loaded; closing the iterator stops the workers.
+    """
+
+    group: ClassVar[str] = "executor"
+    run: Callable[[Sequence[Cell], Callable[[Cell], Record]], Iterator[Record]]

@@ -1,0 +1,290 @@
+"""Plain frozen data: what is to be done (cells) and what came of it (records)."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+from ptbench.data import feed
+from ptbench.model import Settings
+
+RECORD_VERSION = 1
+
+
+class Status(StrEnum):
+    """What became of a cell."""
+
+    OK = "ok"
+    FAILED = "failed"
+    """It was started, and an error ended it."""
+    SKIPPED = "skipped"
+    """The plan found that it cannot run, and so it was not started."""
+
+
+@dataclass(frozen=True, slots=True)
+class ModelSpec:
+    """A model as a suite names it."""
+
+    name: str
+    reference: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+    settings: Settings = Settings()
+
+
+@dataclass(frozen=True, slots=True)
+class TaskSpec:
+    """A task as a suite, or the plugin that ships it, describes it."""
+
+    name: str
+    adapter: str
+    data: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+    """What the adapter is told: input and target columns, labels."""
+    data_options: Mapping[str, Any] = field(default_factory=dict)
+    """What the source is told."""
+    metrics: tuple[str, ...] = ()
+    """Empty: the adapter's customary ones. The first is the primary metric."""
+    splits: Mapping[str, str] = field(default_factory=dict)
+    """Which split of the data serves as train, validation and test; empty: those of these names."""
+    limit: Mapping[str, int] = field(default_factory=dict)
+    """At most so many rows of a split, the first ones."""
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One model put to one task under one protocol with one seed: the unit of work."""
+
+    suite: str
+    model: ModelSpec
+    task: TaskSpec
+    protocol: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+    seed: int = 0
+    base: str = "."
+    """The folder of the suite, against which its relative paths are read."""
+
+    @property
+    def label(self) -> str:
+        """The protocol with the options that the suite gave, as the tables show it."""
+        return _label(self.protocol, self.options)
+
+    @property
+    def id(self) -> str:
+        """A name that is safe in a path, readable, and different for different cells."""
+        digest = hashlib.sha256()
+        feed(digest, to_json(self, without=("base", "suite")))
+        words = f"{self.model.name}-{self.task.name}-{self.protocol}-s{self.seed}"
+        slug = re.sub(r"[^A-Za-z0-9_.]+", "-", words).strip("-.")[:80]
+        return f"{slug}-{digest.hexdigest()[:8]}"
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """The value of one metric with its 95 % interval. NaN: undefined, and ``caveat`` says why."""
+
+    metric: str
+    value: float
+    ci_low: float
+    ci_high: float
+    n: int
+    higher_is_better: bool
+    interval: str
+    """How the interval was found: ``wilson`` or ``bootstrap``."""
+    caveat: str = ""
+
+    @property
+    def half_width(self) -> float:
+        """Half the length of the interval; NaN where it is undefined."""
+        return (self.ci_high - self.ci_low) / 2
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What a cell cost. Times are wall-clock seconds; None: could not be measured here."""
+
+    seconds: float | None = None
+    """From the loaded model and task to the last prediction: features, fitting, prediction."""
+    load_seconds: float | None = None
+    """Loading the model; 0 where it was still loaded from the cell before."""
+    phases: Mapping[str, float] = field(default_factory=dict)
+    """``seconds`` by phase: ``embed``, ``fit``, ``predict``…"""
+    examples_per_s: float | None = None
+    """Test examples per second of computing their predictions, features included, fitting not."""
+    parameters: int | None = None
+    peak_memory_mb: float | None = None
+    """Peak resident memory of the process while the cell ran, in MiB (Linux only)."""
+    features_reused: bool = False
+    """Whether features came from an earlier cell; ``seconds`` then counts them as if they had not."""
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """What came of one cell: scores or the error, cost, provenance. One JSON line."""
+
+    cell: str
+    suite: str
+    run: str
+    model: str
+    reference: str
+    task: str
+    data: str
+    kind: str
+    protocol: str
+    options: Mapping[str, Any]
+    seed: int
+    status: Status
+    error: str = ""
+    scores: tuple[Score, ...] = ()
+    primary: str = ""
+    """The metric that stands for the task in the leaderboard."""
+    capability: str = ""
+    """What the model was loaded for: ``predict``, ``embed``, ``fit``, or ``peek`` (it saw the targets)."""
+    split: str = "test"
+    n: int | None = None
+    cost: Cost = Cost()
+    device: str = ""
+    precision: str = ""
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    """What the model and the protocol tell of themselves: pooling, strength chosen, truncated…"""
+    notes: tuple[str, ...] = ()
+    """What a reader must know: of the task, of the metrics, of the run."""
+    trust: tuple[str, ...] = ()
+    fingerprints: Mapping[str, str] = field(default_factory=dict)
+    """Digests of ``weights``, ``preprocessing`` and ``data``."""
+    plugins: Mapping[str, str] = field(default_factory=dict)
+    """``provider:hf`` to ``ptbench_hf (ptbench 0.1.0)``: which plugin each part came from."""
+    files: tuple[str, ...] = ()
+    """Paths within the folder of the run: predictions, confusion matrix."""
+    version: str = ""
+    """The version of ptbench."""
+    started: str = ""
+    finished: str = ""
+    schema: int = RECORD_VERSION
+
+    @property
+    def label(self) -> str:
+        """The protocol with the options that the suite gave, as the tables show it."""
+        return _label(self.protocol, self.options)
+
+    def score(self, metric: str) -> Score | None:
+        """Return the score of this metric, or None."""
+        return next((score for score in self.scores if score.metric == metric), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Where one model under one protocol stands on one metric of one task, over its seeds."""
+
+    task: str
+    metric: str
+    model: str
+    protocol: str
+    value: float
+    """The mean over seeds."""
+    ci_low: float
+    ci_high: float
+    seeds: int
+    seed_sd: float
+    """Standard deviation over seeds (n - 1 in the denominator); NaN for a single seed."""
+    best: bool
+    tied: bool
+    """Not distinguishable from the best: the 95 % interval of the paired difference holds 0."""
+    difference: float
+    """Best minus this one, paired by example; 0 for the best itself."""
+    difference_low: float
+    difference_high: float
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """Everything that a reporter may show; made from what lies in the folder of a run."""
+
+    run: Mapping[str, Any]
+    """``run.json``: the suite as run, versions, machine, plugins."""
+    records: tuple[Record, ...]
+    standings: tuple[Standing, ...] = ()
+    folder: Path = Path()
+
+
+def to_json(value: Any, without: tuple[str, ...] = ()) -> Any:
+    """Return plain JSON data; a number that is not finite becomes None (JSON has no NaN)."""
+    match value:
+        case float():
+            return value if math.isfinite(value) else None
+        case StrEnum():
+            return value.value
+        case None | bool() | int() | str():
+            return value
+        case Path():
+            return str(value)
+        case Mapping():
+            return {str(key): to_json(item) for key, item in value.items()}
+        case tuple() | list() | set() | frozenset():
+            return [to_json(item) for item in value]
+    if dataclasses.is_dataclass(value):
+        return {
+            f.name: to_json(getattr(value, f.name))
+            for f in dataclasses.fields(value)
+            if f.name not in without
+        }
+    if hasattr(value, "item"):  # a NumPy scalar
+        return to_json(value.item())
+    if hasattr(value, "tolist"):
+        return to_json(value.tolist())
+    return str(value)
+
+
+def dumps(record: Record) -> str:
+    """Return a record as one line of JSON, in ASCII: any text is safe in it, lone surrogates too."""
+    return json.dumps(to_json(record), allow_nan=False)
+
+
+def loads(line: str) -> Record:
+    """Read a record from one line of JSON; fields of later versions are left out.
+
+    Raises `ValueError` where the line is no record.
+    """
+    data = json.loads(line)
+    if not isinstance(data, dict):
+        raise ValueError("a record is a JSON object")
+    data["status"] = Status(data["status"])
+    data["cost"] = Cost(**_known(Cost, data.get("cost") or {}))
+    data["scores"] = tuple(Score(**_floats(_known(Score, s))) for s in data.get("scores") or ())
+    for name in ("notes", "trust", "files"):
+        data[name] = tuple(data.get(name) or ())
+    try:
+        return Record(**_known(Record, data))
+    except TypeError as error:
+        raise ValueError(f"this line is no record: {error}") from None
+
+
+def standing_from_json(data: Mapping[str, Any]) -> Standing:
+    """Read a standing from JSON data."""
+    return Standing(**_floats(_known(Standing, data)))
+
+
+def _known(cls: type, data: Mapping[str, Any]) -> dict[str, Any]:
+    names = {f.name for f in dataclasses.fields(cls)}
+    return {key: value for key, value in data.items() if key in names}
+
+
+def _floats(data: dict[str, Any]) -> dict[str, Any]:
+    return {key: math.nan if value is None else value for key, value in data.items()}
+
+
+def _label(protocol: str, options: Mapping[str, Any]) -> str:
+    given = ", ".join(f"{key}={_brief(value)}" for key, value in sorted(options.items()))
+    return f"{protocol} ({given})" if given else protocol
+
+
+def _brief(value: Any) -> str:
+    return ",".join(map(str, value)) if isinstance(value, list | tuple) else str(value)

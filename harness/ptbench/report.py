@@ -1,0 +1,191 @@
+"""The report as tables: one row per cell and metric, and models by tasks. Made from records alone."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from ptbench.records import Record, Report, Score, Standing, to_json
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+COLUMNS = {
+    "suite": "Name of the suite.",
+    "run": "Name of the run: the folder under `results/<suite>/`.",
+    "cell": "Id of the cell; `predictions/<cell>.parquet` has its predictions.",
+    "model": "Name of the model in the suite.",
+    "reference": "Model reference, `provider:name@revision`.",
+    "task": "Name of the task in the suite.",
+    "data": "Data reference, `source:name@revision`.",
+    "kind": "Kind of the task, such as `text-classification`.",
+    "protocol": "Evaluation protocol, such as `linear_probe`.",
+    "options": "Options that the suite gave to the protocol, as JSON.",
+    "seed": "Seed of the cell.",
+    "capability": "What the model was loaded for: `predict`, `embed`, `fit`, or `peek` (saw the targets).",
+    "split": "Split that was scored; always `test`.",
+    "metric": "Name of the metric; empty where a cell was not scored.",
+    "value": "Value of the metric; empty where it is undefined, and `caveat` says why.",
+    "ci_low": "Lower end of the 95 % interval.",
+    "ci_high": "Upper end of the 95 % interval.",
+    "interval": "How the interval was found: `wilson`, `bootstrap`, or `none`.",
+    "n": "Number of examples that the value was computed from.",
+    "higher_is_better": "Direction of the metric.",
+    "primary": "Whether the metric stands for its task in the leaderboard.",
+    "best": "Whether this model and protocol is the best on this task and metric (mean over seeds).",
+    "tied": "Whether it cannot be told apart from the best (95 % interval of the paired difference).",
+    "caveat": "What to know of this value: why it is undefined, or by which convention it is 0.",
+    "status": "`ok`, `failed` (an error ended it) or `skipped` (the plan found that it cannot run).",
+    "error": "Why the cell failed or was skipped.",
+    "seconds": "Wall-clock seconds of features, fitting and prediction, without loading.",
+    "load_seconds": "Seconds of loading the model; 0 where it was resident.",
+    "embed_seconds": "Part of `seconds`: features.",
+    "fit_seconds": "Part of `seconds`: fitting, the choice of hyper-parameters included.",
+    "predict_seconds": "Part of `seconds`: prediction.",
+    "features_reused": "Whether features came from an earlier cell; their time is counted all the same.",
+    "examples_per_s": "Test examples per second, features included, fitting not.",
+    "parameters": "Number of parameters of the model.",
+    "peak_memory_mb": "Peak resident memory of the process during the cell, MiB; empty if unknown.",
+    "device": "Device that the model ran on.",
+    "precision": "Precision that it ran in.",
+    "trust": "What the suite allowed beyond the safe default: pickle, unpinned, remote_code.",
+    "facts": "What model and protocol tell of themselves, as JSON: pooling, strength, truncated inputs…",
+    "notes": "What to know of the task and of the run.",
+    "weights": "Digest of the weights.",
+    "preprocessing": "Digest of the preprocessing.",
+    "data_digest": "Digest of the task's examples, targets and labels.",
+    "plugin": "Plugin that the model came from, with its version.",
+    "version": "Version of ptbench.",
+    "started": "When the cell began, UTC.",
+    "finished": "When its record was made, UTC.",
+}
+"""The columns of ``report.csv`` and their meaning; ``results/README.md`` is made from it."""
+
+
+def tidy(report: Report) -> pd.DataFrame:
+    """Return one row per cell and metric; a cell without scores has one row with its error."""
+    import pandas as pd
+
+    stand = {(s.task, s.metric, s.model, s.protocol): s for s in report.standings}
+    rows = [
+        _row(record, score, stand.get((record.task, score.metric, record.model, record.label)))
+        if score
+        else _row(record, None, None)
+        for record in ordered(report)
+        for score in (record.scores or (None,))
+    ]
+    return pd.DataFrame(rows, columns=list(COLUMNS))
+
+
+def leaderboard(report: Report) -> pd.DataFrame:
+    """Return models (under protocols) by tasks: the primary metric's mean over seeds; empty if none."""
+    import pandas as pd
+
+    tasks = tasks_of(report)
+    stand = {(s.task, s.metric, s.model, s.protocol): s.value for s in report.standings}
+    rows = [
+        {
+            "model": model,
+            "protocol": protocol,
+            **{task: stand.get((task, metric, model, protocol)) for task, metric in tasks.items()},
+        }
+        for model, protocol in entries_of(report)
+    ]
+    return pd.DataFrame(rows, columns=["model", "protocol", *tasks])
+
+
+def ordered(report: Report) -> list[Record]:
+    """Return the records in the order of the suite: by model, task, protocol and seed."""
+    order = report.run.get("order", {})
+    models = {name: i for i, name in enumerate(order.get("models", ()))}
+    tasks = {name: i for i, name in enumerate(order.get("tasks", ()))}
+    return sorted(
+        report.records,
+        key=lambda r: (
+            models.get(r.model, len(models)),
+            r.model,
+            tasks.get(r.task, len(tasks)),
+            r.task,
+            r.label,
+            r.seed,
+        ),
+    )
+
+
+def entries_of(report: Report) -> list[tuple[str, str]]:
+    """Return every (model, protocol) of a report once, in the order of the suite."""
+    return list(dict.fromkeys((r.model, r.label) for r in ordered(report)))
+
+
+def tasks_of(report: Report) -> dict[str, str]:
+    """Return every task of a report with its primary metric ("" where no cell of it was scored)."""
+    order = report.run.get("order", {}).get("tasks", ())
+    seen = {record.task for record in report.records}
+    names = [t for t in order if t in seen] + sorted(seen - set(order))
+    return {
+        name: next((r.primary for r in report.records if r.task == name and r.primary), "") for name in names
+    }
+
+
+def safe_cell(value: Any) -> Any:
+    """Return a value that no spreadsheet takes for a formula (text that starts with = + - @).
+
+    >>> safe_cell("=cmd()")
+    "'=cmd()"
+    >>> safe_cell(-1.5)
+    -1.5
+    """
+    if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r")):
+        return "'" + value
+    return value
+
+
+def csv_text(frame: pd.DataFrame) -> str:
+    """Return a table as CSV with bare numbers and inert text."""
+    safe = frame.rename(columns=safe_cell)
+    for name in safe.columns:
+        if safe[name].dtype == object or str(safe[name].dtype) in ("str", "string"):
+            safe[name] = safe[name].map(safe_cell)
+    return str(safe.to_csv(index=False, lineterminator="\n"))
+
+
+def _row(record: Record, score: Score | None, standing: Standing | None) -> dict[str, Any]:
+    phases = record.cost.phases
+    return {
+        **{name: getattr(record, name) for name in _SAME},
+        "options": _json(record.options),
+        "status": record.status.value,
+        "metric": score.metric if score else "",
+        **{name: getattr(score, name) if score else None for name in _OF_SCORE},
+        "n": score.n if score else record.n,
+        "primary": score.metric == record.primary if score else None,
+        "best": standing.best if standing else None,
+        "tied": standing.tied if standing else None,
+        "caveat": score.caveat if score else "",
+        **{name: getattr(record.cost, name) for name in _OF_COST},
+        **{f"{phase}_seconds": phases.get(phase) for phase in ("embed", "fit", "predict")},
+        "trust": _join(record.trust),
+        "facts": _json(record.facts),
+        "notes": _join(record.notes),
+        "weights": record.fingerprints.get("weights", ""),
+        "preprocessing": record.fingerprints.get("preprocessing", ""),
+        "data_digest": record.fingerprints.get("data", ""),
+        "plugin": next((v for k, v in record.plugins.items() if k.startswith("provider:")), ""),
+    }
+
+
+_SAME = (
+    "suite", "run", "cell", "model", "reference", "task", "data", "kind", "protocol", "seed", "capability",
+    "split", "error", "device", "precision", "version", "started", "finished",
+)  # fmt: skip
+_OF_SCORE = ("value", "ci_low", "ci_high", "interval", "higher_is_better")
+_OF_COST = ("seconds", "load_seconds", "features_reused", "examples_per_s", "parameters", "peak_memory_mb")
+
+
+def _json(value: Any) -> str:
+    return json.dumps(to_json(value), ensure_ascii=False) if value else ""
+
+
+def _join(texts: Sequence[str]) -> str:
+    return "; ".join(texts)

@@ -1,0 +1,132 @@
+"""The bootstrap's machinery: a metric as a function of weights, and the weights of every resample."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ptbench.data import Predictions
+from ptbench.errors import DataError
+from ptbench.offers import Floats, SumMetric, TableMetric
+
+CHUNK = 16 * 2**20
+"""Bytes of weights (or rows) held at once, whatever n is, down to one resample; a metric's own temporary
+arrays are a few times that."""
+
+
+def narrow(metric: SumMetric | TableMetric, predictions: Predictions) -> Predictions:
+    """Return what a metric may see, the target and the columns that it names, in the order of the ids."""
+    names = dict.fromkeys(("target", *metric.columns))
+    if missing := [name for name in names if name not in predictions]:
+        raise DataError(f"metric '{metric.name}' needs the column '{missing[0]}', which is not predicted")
+    table = Predictions(predictions.ids, {name: predictions[name] for name in names}, predictions.labels)
+    return table.take(sorted(range(len(table)), key=table.ids.__getitem__))
+
+
+def flaw(table: Predictions) -> str:
+    """Return why no metric can be computed on these predictions, or an empty text."""
+    n = len(table)
+    if not n:
+        return "there are no examples"
+    flaws = []
+    for name in table:
+        if np.issubdtype(table[name].dtype, np.floating):
+            values = table[name].reshape(n, -1)
+            if bad := n - int(np.isfinite(values).all(axis=1).sum()):
+                what = "infinite" if not np.isnan(values).any() else "NaN"
+                flaws.append(f"{name} is {what} for {bad} of {n} examples")
+    return "; ".join(flaws)
+
+
+def distinct(table: Predictions) -> tuple[Predictions, NDArray[np.int64]]:
+    """Return the distinct examples and how many there are of each, where whole numbers make that likely.
+
+    A metric cannot tell a row that counts twice from two equal rows, so resampling counts of distinct
+    rows (multinomial) is the bootstrap itself, at a cost that does not grow with n.
+    """
+    columns = [table[name] for name in table]
+    if any(column.ndim != 1 or column.dtype.kind not in "iub" for column in columns):
+        return table, np.ones(len(table), dtype=np.int64)
+    _, first, counts = np.unique(np.stack(columns), axis=1, return_index=True, return_counts=True)
+    return table.take(first), counts
+
+
+def function(metric: SumMetric | TableMetric, table: Predictions) -> Callable[[Floats], Floats]:
+    """Return the metric on these examples as a function of weights, float64[b, n] to float64[b]."""
+    if isinstance(metric, TableMetric):
+        return lambda weights: metric.compute(table, weights)
+    add = _adder(metric, table)
+    return lambda weights: metric.value(add(weights))
+
+
+def _adder(metric: SumMetric, table: Predictions) -> Callable[[Floats], Floats]:
+    """Return ``weights @ rows`` as a function of weights, without ever holding huge rows of mostly zeros.
+
+    Rows of counts per label are such: 50,000 examples of 1,000 labels would take 1.2 GB.
+    """
+    n, first = len(table), metric.rows(table.take(range(min(len(table), 64))))
+    width = first.shape[1]
+    if n * width * 8 <= CHUNK or np.count_nonzero(first) > first.size / 10:
+        rows = metric.rows(table)
+        return lambda weights: weights @ rows
+    step = max(1, CHUNK // (8 * width))
+    parts = []
+    for start in range(0, n, step):
+        block = metric.rows(table.take(range(start, min(start + step, n))))
+        example, column = np.nonzero(block)
+        parts.append((example + start, column, block[example, column]))
+    examples, columns, entries = (np.concatenate(part) for part in zip(*parts, strict=True))
+    return lambda weights: np.stack(
+        [np.bincount(columns, weights=row[examples] * entries, minlength=width) for row in weights]
+    )
+
+
+def evaluate(measure: Callable[[Floats], Floats], counts: NDArray[np.int64]) -> float:
+    """Return the value with each row counted so often; NaN where it is undefined or infinite."""
+    value = float(measure(counts[None].astype(np.float64))[0])
+    return value if math.isfinite(value) else math.nan
+
+
+def resample(counts: NDArray[np.int64], seed: int, resamples: int) -> Iterator[Floats]:
+    """Yield how often each row counts in resamples with replacement: float64[b, len(counts)], in chunks."""
+    rng = np.random.default_rng(seed)
+    n, groups = int(counts.sum()), len(counts)
+    owner = np.repeat(np.arange(groups), counts)
+    step = max(1, CHUNK // (8 * groups))
+    for start in range(0, resamples, step):
+        size = min(step, resamples - start)
+        if groups * 16 < n:  # per row, a multinomial costs about sixteen times as much as drawing an index
+            yield rng.multinomial(n, counts / n, size=size).astype(np.float64)
+        else:
+            drawn = (owner[rng.integers(0, n, size=n)] for _ in range(size))
+            yield np.stack([np.bincount(index, minlength=groups) for index in drawn]).astype(np.float64)
+
+
+def quantiles(draws: Floats) -> tuple[float, float, int]:
+    """Return the 2.5 % and 97.5 % quantiles, NaN where over 5 % are undefined, and how many are."""
+    defined = draws[np.isfinite(draws)]
+    lost = len(draws) - len(defined)
+    if lost > 0.05 * len(draws):
+        return math.nan, math.nan, lost
+    low, high = np.quantile(defined, [0.025, 0.975])
+    return float(low), float(high), lost
+
+
+def interval(draws: Floats, value: float) -> tuple[float, float, str]:
+    """Return the percentile interval of a value, and what a reader must know of it."""
+    low, high, lost = quantiles(draws)
+    if math.isnan(low):
+        return low, high, f"the interval is undefined, as is the metric on {lost} of {len(draws)} resamples"
+    if high - low <= 1e-12 * abs(value):
+        # A perfect F1 on 20 examples is no certainty; an interval without width would claim so.
+        return math.nan, math.nan, "the interval is undefined, as all resamples give the same value"
+    caveats = []
+    if lost:
+        caveats.append(f"{lost} of {len(draws)} resamples, where the metric is undefined, were left out")
+    slack = 1e-9 * (high - low)
+    if not low - slack <= value <= high + slack:
+        caveats.append("the value lies outside the interval, since resampling is biased for this metric")
+    return low, high, "; ".join(caveats)

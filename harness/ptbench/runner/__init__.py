@@ -1,0 +1,1 @@
+"""Plan, then conduct: from a suite to the records of a run."""

@@ -1,0 +1,221 @@
+"""The plan: what each cell needs and what is wrong with it, found without loading a model.
+
+Two things are told apart. A *mistake* is in the words of the suite (an unknown key or name): nothing
+runs. A *problem* belongs to a cell (data that is not there, labels that do not fit): the cell is
+skipped with that reason, and the others run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ptbench.catalog import Catalog
+from ptbench.data import Task
+from ptbench.errors import DataError, PtbenchError, nearest
+from ptbench.evaluate import chosen_capability
+from ptbench.loading import describe_data, load_task, metrics_of, model_request
+from ptbench.model import Capability, Download, ModelDescription
+from ptbench.offers import Adapter, FileMetric, Kind, Metric, Protocol, Provider, Source, TaskFacts
+from ptbench.protocols import label_mapping
+from ptbench.records import Cell, ModelSpec, TaskSpec
+from ptbench.suite import Suite
+
+UNKNOWN_ROWS = 1000
+"""What a task of unknown size counts as in an estimate of time."""
+
+
+@dataclass(frozen=True, slots=True)
+class ModelPlan:
+    """What is known of a model before it is loaded."""
+
+    spec: ModelSpec
+    plugin: str
+    description: ModelDescription | None = None
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class TaskPlan:
+    """What is known of a task before a model sees it."""
+
+    spec: TaskSpec
+    kind: str
+    plugin: str
+    metrics: tuple[str, ...] = ()
+    facts: TaskFacts | None = None
+    downloads: tuple[Download, ...] = ()
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedCell:
+    """A cell with why it cannot run, if it cannot, and how much work it is."""
+
+    cell: Cell
+    problem: str = ""
+    capability: Capability | None = None
+    rows: int = UNKNOWN_ROWS
+    """Rows that go through the model."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Everything that `ptbench plan` shows."""
+
+    suite: Suite
+    cells: tuple[PlannedCell, ...]
+    models: Mapping[str, ModelPlan] = field(default_factory=dict)
+    tasks: Mapping[str, TaskPlan] = field(default_factory=dict)
+
+    @property
+    def problems(self) -> tuple[str, ...]:
+        """Every problem once, with how many cells it costs."""
+        counts: dict[str, int] = {}
+        for planned in self.cells:
+            if planned.problem:
+                counts[planned.problem] = counts.get(planned.problem, 0) + 1
+        return tuple(f"{text} [{n} cell{'s' * (n > 1)}]" for text, n in counts.items())
+
+    @property
+    def downloads(self) -> tuple[Download, ...]:
+        """What has to be brought before the cells can run."""
+        found: dict[str, Download] = {}
+        for model in self.models.values():
+            for download in model.description.downloads if model.description else ():
+                found[download.what] = download
+        for task in self.tasks.values():
+            for download in task.downloads:
+                found[download.what] = download
+        return tuple(found.values())
+
+
+def make_plan(suite: Suite, cells: tuple[Cell, ...], catalog: Catalog) -> Plan:
+    """Look at every model and every task of the cells once, and at every cell."""
+    models: dict[str, ModelPlan] = {}
+    tasks: dict[str, TaskPlan] = {}
+    for cell in cells:
+        base = Path(cell.base)
+        if cell.model.name not in models:
+            models[cell.model.name] = _plan_model(cell.model, base, catalog)
+        if cell.task.name not in tasks:
+            tasks[cell.task.name] = _plan_task(cell.task, base, catalog)
+    describe = _describer(catalog)
+    planned = tuple(
+        _plan_cell(cell, models[cell.model.name], tasks[cell.task.name], catalog, describe) for cell in cells
+    )
+    return Plan(suite, planned, models, tasks)
+
+
+def _describer(catalog: Catalog) -> Callable[[Cell, Capability, str], ModelDescription]:
+    """Return a function that describes a cell's model for what it is to do, once for all its cells."""
+    known: dict[tuple[str, Capability, str], ModelDescription] = {}
+
+    def describe(cell: Cell, capability: Capability, kind: str) -> ModelDescription:
+        key = (cell.model.name, capability, kind)
+        if key not in known:
+            for_kind = None if capability is Capability.EMBED else kind
+            provider, request = model_request(cell.model, Path(cell.base), catalog, capability, for_kind)
+            known[key] = provider.describe(request)
+        return known[key]
+
+    return describe
+
+
+def _plan_model(spec: ModelSpec, base: Path, catalog: Catalog) -> ModelPlan:
+    scheme = spec.reference.partition(":")[0]
+    plugin = str(catalog.owner(Provider.group, scheme))
+    try:
+        provider, request = model_request(spec, base, catalog)
+        return ModelPlan(spec, plugin, provider.describe(request))
+    except PtbenchError as error:
+        return ModelPlan(spec, plugin, problem=f"model '{spec.name}' ({spec.reference}): {error}")
+
+
+def _plan_task(spec: TaskSpec, base: Path, catalog: Catalog) -> TaskPlan:
+    plugin = str(catalog.owner(Source.group, spec.data.partition(":")[0]))
+    adapter = catalog.get(Adapter, spec.adapter, usable=False)
+    kind = catalog.get(Kind, adapter.kind, usable=False)
+    metrics = metrics_of(spec, adapter)
+    try:
+        described = describe_data(spec, base, catalog)
+        wanted = adapter.columns(adapter.filled(spec.options))
+        if described.quick:
+            facts = _facts(load_task(spec, base, catalog), kind)
+        else:
+            facts = TaskFacts(kind, splits=described.splits)
+            for column in wanted if described.columns is not None else ():
+                if column not in (described.columns or ()):
+                    hint = nearest(column, described.columns or ())
+                    raise DataError(f"task '{spec.name}' ({spec.data}): no column '{column}'; {hint}")
+    except PtbenchError as error:
+        text = str(error) if f"task '{spec.name}'" in str(error) else f"task '{spec.name}': {error}"
+        return TaskPlan(spec, kind.name, plugin, metrics, problem=text)
+    return TaskPlan(spec, kind.name, plugin, metrics, facts, described.downloads)
+
+
+def _facts(task: Task, kind: Kind) -> TaskFacts:
+    pair = kind.pair is not None and kind.pair[1] in task.inputs
+    return TaskFacts(kind, pair, task.labels, {name: len(split) for name, split in task.splits.items()})
+
+
+def _plan_cell(
+    cell: Cell,
+    model: ModelPlan,
+    task: TaskPlan,
+    catalog: Catalog,
+    describe: Callable[[Cell, Capability, str], ModelDescription],
+) -> PlannedCell:
+    where = f"{cell.model.name} x {cell.task.name} x {cell.label}"
+    for problem in (model.problem, task.problem):
+        if problem:
+            return PlannedCell(cell, problem)
+    facts, description = task.facts, model.description
+    assert facts is not None
+    assert description is not None
+    try:
+        protocol = catalog.get(Protocol, cell.protocol)
+        for name in task.metrics:
+            _check_usable(catalog, name)
+        capability = chosen_capability(protocol, description.capabilities)
+        described = describe(cell, capability, facts.kind.name)
+        refusal = protocol.refuses(facts) or _refusal(described, facts, capability)
+        if refusal:
+            return PlannedCell(cell, f"{where}: {refusal}", capability)
+    except PtbenchError as error:
+        return PlannedCell(cell, f"{where}: {error}")
+    return PlannedCell(cell, "", capability, _rows(facts, protocol))
+
+
+def _check_usable(catalog: Catalog, name: str) -> None:
+    metric = catalog.metric(name)
+    catalog.get(FileMetric if isinstance(metric, FileMetric) else Metric, name)
+
+
+def _refusal(model: ModelDescription, facts: TaskFacts, capability: Capability) -> str | None:
+    """Return why a model cannot serve a task for this capability, or None."""
+    kind = facts.kind
+    names = {column.name for column in kind.inputs}
+    if model.inputs is not None and not names & model.inputs:
+        return (
+            f"the model reads {', '.join(sorted(model.inputs))}; {kind.name} has {', '.join(sorted(names))}"
+        )
+    if capability is Capability.EMBED:
+        return None
+    if model.kinds is not None and kind.name not in model.kinds:
+        return f"the model can {capability} for {', '.join(sorted(model.kinds))}, not for {kind.name}"
+    if capability is Capability.PREDICT and model.labels and facts.labels:
+        try:
+            label_mapping(model.labels, facts.labels)
+        except PtbenchError as error:
+            return str(error)
+    return None
+
+
+def _rows(facts: TaskFacts, protocol: Protocol) -> int:
+    sizes = facts.splits or {}
+    counted = [
+        sizes.get(split) for split in (("train", "validation", "test") if protocol.trains else ("test",))
+    ]
+    return sum(n for n in counted if n) or UNKNOWN_ROWS

@@ -1,0 +1,181 @@
+"""From a suite's words to cells: every name is looked up, every option checked, all mistakes collected."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from ptbench.catalog import Catalog
+from ptbench.errors import PtbenchError, SuiteError, nearest
+from ptbench.model import Reference, Settings
+from ptbench.offers import (
+    Adapter,
+    Kind,
+    NamedTask,
+    Offer,
+    Option,
+    Protocol,
+    Provider,
+    Reporter,
+    Source,
+)
+from ptbench.records import Cell, ModelSpec, TaskSpec
+from ptbench.suite import SETTINGS, TASK_KEYS, Entry, Suite, has_type, type_names
+
+
+def resolve(suite: Suite, catalog: Catalog, settings: Mapping[str, Any] | None = None) -> tuple[Cell, ...]:
+    """Return the cells of a suite, grouped by model so that one stays resident.
+
+    ``settings`` override those of the suite. Raises `SuiteError` with every mistake.
+    """
+    resolver = _Resolver(suite, catalog, settings or {})
+    cells = resolver.cells()
+    if resolver.mistakes:
+        raise SuiteError(tuple(dict.fromkeys(resolver.mistakes)))
+    return cells
+
+
+@dataclass
+class _Resolver:
+    suite: Suite
+    catalog: Catalog
+    settings: Mapping[str, Any]
+    mistakes: list[str] = field(default_factory=list)
+
+    def cells(self) -> tuple[Cell, ...]:
+        models = {name: self.model(entry) for name, entry in self.suite.models.items()}
+        tasks = {name: self.task(entry) for name, entry in self.suite.tasks.items()}
+        for name in self.suite.reporters:
+            self.find(Reporter, name, f"{self.suite.path}: [suite] key 'reporters'")
+        base = str(self.suite.path.resolve().parent)
+        found: dict[str, Cell] = {}
+        for grid in self.suite.grids:
+            protocols = [(entry, self.protocol(entry)) for entry in grid.protocols]
+            for model in (models[name] for name in grid.models):
+                for task in (tasks[name] for name in grid.tasks):
+                    for entry, protocol in protocols:
+                        for seed in grid.seeds:
+                            if model is None or task is None or protocol is None:
+                                continue
+                            cell = Cell(self.suite.name, model, task, protocol.name, entry.table, seed, base)
+                            found.setdefault(cell.id, cell)
+        order = {name: i for i, name in enumerate(self.suite.models)}
+        return tuple(sorted(found.values(), key=lambda cell: order[cell.model.name]))
+
+    def model(self, entry: Entry) -> ModelSpec | None:
+        text = entry.table["ref"]
+        settings = {**self.suite.settings, **{k: v for k, v in entry.table.items() if k in SETTINGS}}
+        options = {k: v for k, v in entry.table.items() if k not in SETTINGS and k != "ref"}
+        provider = self.reference(Provider, text, f"{entry.where} key 'ref'")
+        if provider is None:
+            return None
+        known = {option.name: option for option in provider.options}
+        self.options(options, known, entry.where, provider, others=("ref", *SETTINGS))
+        return ModelSpec(entry.name, text, options, Settings(**{**settings, **self.settings}))
+
+    def task(self, entry: Entry) -> TaskSpec | None:
+        table = dict(entry.table)
+        use = table.pop("use", None)
+        if use is not None:
+            named = self.find(NamedTask, use, entry.where)
+            if named is None:
+                return None
+            table = {"adapter": named.adapter, "data": named.data, **named.settings, **table}
+        adapter = self.find(Adapter, table["adapter"], f"{entry.where} key 'adapter'")
+        source = self.reference(Source, table["data"], f"{entry.where} key 'data'")
+        if adapter is None or source is None:
+            return None
+        rest = {k: v for k, v in table.items() if k not in TASK_KEYS}
+        mine = {option.name: option for option in adapter.options}
+        theirs = {option.name: option for option in source.options}
+        self.options(rest, {**theirs, **mine}, entry.where, adapter, others=tuple(TASK_KEYS))
+        kind = self.find(Kind, adapter.kind, f"{entry.where} key 'adapter'")
+        metrics = tuple(table.get("metrics", ()))
+        for name in metrics or adapter.metrics:
+            self.metric(name, kind, f"{entry.where} key 'metrics'")
+        return TaskSpec(
+            name=entry.name,
+            adapter=adapter.name,
+            data=table["data"],
+            options={k: v for k, v in rest.items() if k in mine},
+            data_options={k: v for k, v in rest.items() if k in theirs and k not in mine},
+            metrics=metrics,
+            splits=table.get("splits", {}),
+            limit=table.get("limit", {}),
+            note=table.get("note", ""),
+        )
+
+    def protocol(self, entry: Entry) -> Protocol | None:
+        protocol: Protocol | None = self.find(Protocol, entry.name, f"{entry.where} key 'protocols'")
+        if protocol is not None:
+            known = {option.name: option for option in protocol.options}
+            self.options(entry.table, known, f"{entry.where} protocol '{entry.name}'", protocol, ("use",))
+        return protocol
+
+    def metric(self, name: str, kind: Kind | None, where: str) -> None:
+        try:
+            metric = self.catalog.metric(name)
+        except PtbenchError as error:
+            self.mistakes.append(f"{where}: {error}")
+            return
+        if kind is not None and metric.target != kind.target.type:
+            fitting = [
+                offer.name
+                for offer, _ in self.catalog.owned("metric")
+                if getattr(offer, "target", None) == kind.target.type
+            ]
+            self.mistakes.append(
+                f"{where}: '{name}' is for a {metric.target} as target, {kind.name} has a "
+                f"{kind.target.type}; {nearest(name, fitting)}"
+            )
+
+    def reference(self, offer_type: type[Any], text: str, where: str) -> Any:
+        try:
+            reference = Reference.parse(text, revisions=False)
+        except ValueError as error:
+            self.mistakes.append(f"{where}: {error}")
+            return None
+        offer = self.find(offer_type, reference.scheme, where)
+        if offer is not None:
+            try:
+                Reference.parse(text, revisions=offer.revisions)
+            except ValueError as error:
+                self.mistakes.append(f"{where}: {error}")
+        return offer
+
+    def find(self, offer_type: type[Any], name: str, where: str) -> Any:
+        """Return an offer, or None after noting the mistake; a missing extra is for the plan to tell."""
+        try:
+            return self.catalog.get(offer_type, name, usable=False)
+        except PtbenchError as error:
+            self.mistakes.append(f"{where}: {error}")
+        return None
+
+    def options(
+        self,
+        given: Mapping[str, Any],
+        known: Mapping[str, Option],
+        where: str,
+        offer: Offer,
+        others: tuple[str, ...] = (),
+    ) -> None:
+        for key, value in given.items():
+            option = known.get(key)
+            if option is None:
+                hint = nearest(key, [*known, *others])
+                self.mistakes.append(f"{where} key '{key}': unknown to {offer.group} '{offer.name}'; {hint}")
+            elif not has_type(value, option.types):
+                self.mistakes.append(
+                    f"{where} key '{key}' is {value!r}; {type_names(option.types)} was expected"
+                )
+            elif option.choices and value not in option.choices:
+                self.mistakes.append(
+                    f"{where} key '{key}' is {value!r}; {nearest(str(value), map(str, option.choices))}"
+                )
+        for option in known.values():
+            if option.required and option.name not in given:
+                self.mistakes.append(
+                    f"{where} key '{option.name}' is missing; {offer.group} '{offer.name}' needs it: "
+                    f"{option.description}"
+                )

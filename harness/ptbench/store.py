@@ -1,0 +1,175 @@
+"""The folder of a run: what is written there, and how it is read back.
+
+``results/<suite>/<run>/`` holds ``run.json``, ``records.jsonl`` (append-only, one line per cell as it
+ends), ``predictions/<cell>.parquet``, ``standings.json``, and what the reporters write. A record is
+flushed to the disk before anybody hears of it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ptbench.data import Predictions
+from ptbench.errors import DataError, UsageError
+from ptbench.records import Record, Report, Standing, dumps, loads, standing_from_json, to_json
+
+RUN, RECORDS, STANDINGS, PREDICTIONS = "run.json", "records.jsonl", "standings.json", "predictions"
+
+
+def create_run(results: Path, suite: str) -> Path:
+    """Make a new folder for a run and return it. Raises `UsageError` where it cannot be made.
+
+    Two runs that start in the same second get different folders.
+    """
+    parent = results / slug(suite)
+    stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
+    try:
+        parent.mkdir(parents=True, exist_ok=True)
+        for attempt in range(100):
+            folder = parent / (stamp if not attempt else f"{stamp}-{attempt + 1}")
+            try:
+                folder.mkdir()
+            except FileExistsError:
+                continue
+            (folder / PREDICTIONS).mkdir()
+            return folder
+    except OSError as error:
+        raise UsageError(f"results cannot be written to {parent}: {error.strerror}; use --output") from None
+    raise UsageError(f"no free name for a run in {parent}")
+
+
+def slug(text: str) -> str:
+    """Return a text as a name that is safe in a path.
+
+    >>> slug("../My suite: β")
+    'My-suite'
+    """
+    return re.sub(r"[^A-Za-z0-9_.]+", "-", text).strip("-.")[:80] or "unnamed"
+
+
+def write_json(path: Path, data: Any) -> None:
+    """Write JSON so that a reader sees the old file or the new one, never half of it."""
+    text = json.dumps(to_json(data), indent=2, allow_nan=False) + "\n"
+    part = path.with_name(path.name + ".part")
+    with part.open("w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    part.replace(path)
+
+
+def append_record(folder: Path, record: Record) -> None:
+    """Add a record to the journal and wait until it is on the disk."""
+    with (folder / RECORDS).open("a", encoding="utf-8") as file:
+        file.write(dumps(record) + "\n")
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def read_report(folder: Path) -> Report:
+    """Read a run back. Raises `UsageError` where the folder holds no run.
+
+    A last line that was cut short by a crash is left out; any other bad line is an error.
+    """
+    if not (folder / RUN).is_file():
+        raise UsageError(f"{folder} holds no run (no {RUN}); give the folder results/<suite>/<run>")
+    try:
+        run = json.loads((folder / RUN).read_text("utf-8"))
+        path = folder / STANDINGS
+        standings: tuple[Standing, ...] = ()
+        if path.is_file():
+            standings = tuple(map(standing_from_json, json.loads(path.read_text("utf-8"))))
+    except (ValueError, TypeError, AttributeError) as error:
+        raise UsageError(f"{folder}: {RUN} or {STANDINGS} is damaged: {error}") from None
+    return Report(run, tuple(_read_records(folder / RECORDS)), standings, folder)
+
+
+def write_predictions(path: Path, predictions: Predictions) -> None:
+    """Write predictions as Parquet: labels by name, scores as a list per row."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    columns: dict[str, Any] = {"id": pa.array([_utf8(i) for i in predictions.ids], pa.string())}
+    for name in predictions:
+        values = predictions[name]
+        if values.ndim > 1:
+            flat = pa.array(np.ascontiguousarray(values).reshape(-1))
+            for size in reversed(values.shape[1:]):
+                flat = pa.FixedSizeListArray.from_arrays(flat, size)
+            columns[name] = flat
+        elif predictions.labels and np.issubdtype(values.dtype, np.integer):
+            labels = pa.array([_utf8(label) for label in predictions.labels], pa.string())
+            columns[name] = pa.DictionaryArray.from_arrays(pa.array(values.astype(np.int32)), labels)
+        else:
+            columns[name] = pa.array(values.tolist() if values.dtype == object else values)
+    table = pa.table(columns)
+    table = table.replace_schema_metadata(
+        {"labels": json.dumps([_utf8(label) for label in predictions.labels])}
+    )
+    part = path.with_name(path.name + ".part")
+    pq.write_table(table, part)
+    part.replace(path)
+
+
+def read_predictions(path: Path) -> Predictions:
+    """Read predictions back as they were written. Raises `DataError` where the file is damaged."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        table = pq.read_table(path)
+        labels = tuple(json.loads((table.schema.metadata or {})[b"labels"]))
+    except (OSError, pa.ArrowInvalid, KeyError, ValueError) as error:
+        raise DataError(f"{path}: is no file of predictions: {error}") from None
+    columns: dict[str, Any] = {}
+    for name in table.column_names:
+        column = table.column(name).combine_chunks()
+        shape = []
+        while pa.types.is_fixed_size_list(column.type):
+            shape.append(column.type.list_size)
+            column = column.flatten()
+        if pa.types.is_dictionary(column.type):
+            columns[name] = _codes(column, labels)
+        elif shape:
+            columns[name] = column.to_numpy(zero_copy_only=False).reshape(table.num_rows, *shape)
+        else:
+            columns[name] = column.to_numpy(zero_copy_only=False)
+    ids = [str(i) for i in columns.pop("id")]
+    return Predictions(ids, columns, labels)
+
+
+def _utf8(text: object) -> str:
+    """Return text that UTF-8 can hold: a lone surrogate becomes its escape."""
+    return str(text).encode("utf-8", "backslashreplace").decode()
+
+
+def _codes(column: Any, labels: Sequence[str]) -> Any:
+    """Return positions in the labels; a dictionary may have been written anew in another order."""
+    position = {label: i for i, label in enumerate(labels)}
+    order = np.array([position[label] for label in column.dictionary.to_pylist()], dtype=np.int64)
+    return order[column.indices.to_numpy(zero_copy_only=False)]
+
+
+def _read_records(path: Path) -> list[Record]:
+    if not path.is_file():
+        return []
+    lines = path.read_text("utf-8").split("\n")
+    records = []
+    for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
+        try:
+            records.append(loads(line))
+        except (ValueError, KeyError) as error:
+            if number == len(lines):  # no newline after it: the write was cut short
+                continue
+            raise UsageError(f"{path}, line {number}: is no record: {error}") from None
+    return records

@@ -1,0 +1,241 @@
+"""The suite: a TOML file of models, tasks and grids. It is data, never code.
+
+This module reads the file and checks its shape; which names exist is for `ptbench.runner` to check
+against the catalog. Every mistake is collected, so that all are shown at once.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ptbench.errors import SuiteError, nearest
+
+SETTINGS: Mapping[str, tuple[type, ...]] = {"device": (str,), "precision": (str,), "batch_tokens": (int,)}
+PRECISIONS = ("fp32", "bf16", "fp16")
+TASK_KEYS: Mapping[str, tuple[type, ...]] = {
+    "use": (str,),
+    "adapter": (str,),
+    "data": (str,),
+    "metrics": (list,),
+    "splits": (dict,),
+    "limit": (dict,),
+    "note": (str,),
+}
+ROLES = ("train", "validation", "test")
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A model, a task or a protocol as it stands in the suite: its tables, not yet checked."""
+
+    name: str
+    where: str
+    """``suites/x.toml: [models.minilm]``, for error messages."""
+    table: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """The product of models, tasks, protocols and seeds."""
+
+    where: str
+    models: tuple[str, ...]
+    tasks: tuple[str, ...]
+    protocols: tuple[Entry, ...]
+    seeds: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Suite:
+    """A suite as its file says it."""
+
+    path: Path
+    name: str
+    description: str
+    settings: Mapping[str, Any]
+    reporters: tuple[str, ...]
+    models: Mapping[str, Entry]
+    tasks: Mapping[str, Entry]
+    grids: tuple[Grid, ...]
+    text: str = field(repr=False, default="")
+
+
+def load_suite(path: Path) -> Suite:
+    """Read a suite. Raises `SuiteError` with every mistake in its shape."""
+    try:
+        text = path.read_text("utf-8-sig")
+    except FileNotFoundError:
+        folder = path.parent if path.parent.is_dir() else Path()
+        there = nearest(path.name, [p.name for p in folder.glob("*.toml")])
+        raise SuiteError([f"{path}: there is no such file; in {folder}/: {there}"]) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise SuiteError([f"{path}: cannot be read: {error}"]) from None
+    try:
+        data = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise SuiteError([f"{path}: is not TOML: {error}"]) from None
+    return _Reader(path).suite(data, text)
+
+
+class _Reader:
+    """Walks the parsed file and collects mistakes."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.mistakes: list[str] = []
+
+    def suite(self, data: Mapping[str, Any], text: str) -> Suite:
+        keys = {"suite": (dict,), "settings": (dict,), "models": (dict,), "tasks": (dict,), "grid": (list,)}
+        top = self.table(data, keys, "the top level")
+        head = self.table(
+            top.get("suite", {}),
+            {"name": (str,), "description": (str,), "reporters": (list,)},
+            "[suite]",
+        )
+        name = head.get("name", "")
+        if not name.strip():
+            self.wrong("[suite]", "key 'name' is missing; give the suite a name")
+        models = {k: self.entry(k, v, "models", "ref") for k, v in top.get("models", {}).items()}
+        tasks = {k: self.entry(k, v, "tasks", "use") for k, v in top.get("tasks", {}).items()}
+        for entry in tasks.values():
+            self.task(entry)
+        if not models:
+            self.wrong("[models]", 'names no model; write, say, majority = "baseline:majority"')
+        if not tasks:
+            self.wrong("[tasks]", 'names no task; write, say, sst2 = "lite/sst2"')
+        settings = self.settings(top.get("settings", {}), "[settings]")
+        for entry in models.values():
+            self.settings({k: v for k, v in entry.table.items() if k in SETTINGS}, _tail(entry.where))
+        grids = tuple(
+            self.grid(table, i, models, tasks) for i, table in enumerate(top.get("grid", []), start=1)
+        )
+        if not grids:
+            self.wrong("[[grid]]", 'is missing; write [[grid]] with protocols = ["linear_probe"]')
+        reporters = self.strings(head.get("reporters", ["csv"]), "[suite]", "reporters")
+        if self.mistakes:
+            raise SuiteError(self.mistakes)
+        description = head.get("description", "")
+        return Suite(self.path, name, description, settings, reporters, models, tasks, grids, text)
+
+    def grid(self, value: Any, number: int, models: Mapping[str, Entry], tasks: Mapping[str, Entry]) -> Grid:
+        where = "[[grid]]" if number == 1 else f"[[grid]] number {number}"
+        keys = {"models": (list,), "tasks": (list,), "protocols": (list,), "seeds": (list,)}
+        table = self.table(value, keys, where)
+        named = {}
+        for key, known in (("models", models), ("tasks", tasks)):
+            named[key] = self.strings(table.get(key, list(known)), where, key)
+            for name in named[key]:
+                if name not in known:
+                    self.wrong(where, f"key '{key}': [{key}] has no '{name}'; {nearest(name, known)}")
+            if key in table and not named[key]:
+                self.wrong(where, f"key '{key}' is empty; leave it out to take all of [{key}]")
+        protocols = []
+        for item in table.get("protocols", []):
+            if isinstance(item, str):
+                protocols.append(Entry(item, f"{self.path}: {where}", {}))
+            elif isinstance(item, dict) and isinstance(item.get("use"), str):
+                options = {k: v for k, v in item.items() if k != "use"}
+                protocols.append(Entry(item["use"], f"{self.path}: {where}", options))
+            else:
+                self.wrong(where, f"key 'protocols': {item!r} is neither a name nor {{ use = NAME, … }}")
+        if not protocols:
+            self.wrong(where, "key 'protocols' names none; write, say, protocols = [\"linear_probe\"]")
+        seeds = table.get("seeds", [0])
+        if not seeds or not all(isinstance(s, int) and not isinstance(s, bool) and s >= 0 for s in seeds):
+            self.wrong(where, f"key 'seeds' is {seeds!r}; whole numbers from 0 were expected")
+            seeds = [0]
+        return Grid(f"{self.path}: {where}", named["models"], named["tasks"], tuple(protocols), tuple(seeds))
+
+    def task(self, entry: Entry) -> None:
+        where = _tail(entry.where)
+        self.typed({k: v for k, v in entry.table.items() if k in TASK_KEYS}, TASK_KEYS, where)
+        if "use" not in entry.table:
+            for key in ("adapter", "data"):
+                if key not in entry.table:
+                    self.wrong(where, f"key '{key}' is missing; a task needs adapter and data (or use)")
+        for key, item in (("splits", str), ("limit", int)):
+            table = entry.table.get(key, {})
+            for role, value in table.items() if isinstance(table, dict) else ():
+                if role not in ROLES:
+                    self.wrong(where, f"key '{key}.{role}': unknown; {nearest(role, ROLES)}")
+                elif not isinstance(value, item) or isinstance(value, bool) or value in (0, ""):
+                    self.wrong(where, f"key '{key}.{role}' is {value!r}; {type_names((item,))} was expected")
+        if isinstance(entry.table.get("metrics"), list):
+            self.strings(entry.table["metrics"], where, "metrics")
+
+    def settings(self, table: Any, where: str) -> Mapping[str, Any]:
+        checked = self.table(table, SETTINGS, where)
+        precision = checked.get("precision", "fp32")
+        if precision not in PRECISIONS:
+            self.wrong(where, f"key 'precision' is '{precision}'; {nearest(precision, PRECISIONS)}")
+        if checked.get("batch_tokens", 1) < 1:
+            self.wrong(where, "key 'batch_tokens' must be at least 1")
+        return checked
+
+    def entry(self, name: str, value: Any, group: str, short: str) -> Entry:
+        where = f"{self.path}: [{group}.{name}]"
+        if isinstance(value, str):
+            return Entry(name, where, {short: value})
+        if not isinstance(value, dict):
+            self.wrong(f"[{group}.{name}]", f"is {value!r}; a text or a table was expected")
+            return Entry(name, where, {short: ""})
+        if group == "models" and not isinstance(value.get("ref"), str):
+            self.wrong(f"[{group}.{name}]", "key 'ref' is missing; write ref = \"provider:name\"")
+        return Entry(name, where, value)
+
+    def table(self, value: Any, keys: Mapping[str, tuple[type, ...]], where: str) -> dict[str, Any]:
+        if not isinstance(value, dict):
+            self.wrong(where, f"is {value!r}; a table was expected")
+            return {}
+        for key in value:
+            if key not in keys:
+                self.wrong(where, f"key '{key}': unknown; {nearest(key, keys)}")
+        return self.typed({k: v for k, v in value.items() if k in keys}, keys, where)
+
+    def typed(
+        self, table: Mapping[str, Any], keys: Mapping[str, tuple[type, ...]], where: str
+    ) -> dict[str, Any]:
+        good = {}
+        for key, value in table.items():
+            if has_type(value, keys[key]):
+                good[key] = value
+            else:
+                self.wrong(where, f"key '{key}' is {value!r}; {type_names(keys[key])} was expected")
+        return good
+
+    def strings(self, value: Any, where: str, key: str) -> tuple[str, ...]:
+        if all(isinstance(item, str) for item in value):
+            return tuple(dict.fromkeys(value))
+        self.wrong(where, f"key '{key}' is {value!r}; a list of names was expected")
+        return ()
+
+    def wrong(self, where: str, what: str) -> None:
+        self.mistakes.append(f"{self.path}: {where} {what}")
+
+
+def has_type(value: Any, types: tuple[type, ...]) -> bool:
+    """Whether a TOML value is of one of these types; an integer is a number, true is no integer."""
+    if isinstance(value, bool):
+        return bool in types
+    return isinstance(value, types) or (float in types and isinstance(value, int))
+
+
+def type_names(types: tuple[type, ...]) -> str:
+    """Return TOML's types in words: "a text or a list"."""
+    names = {
+        str: "a text",
+        int: "a whole number",
+        float: "a number",
+        bool: "true or false",
+        list: "a list",
+        dict: "a table",
+    }
+    return " or ".join(names.get(t, t.__name__) for t in types)
+
+
+def _tail(where: str) -> str:
+    return where.rsplit(": ", 1)[-1]

@@ -1,0 +1,117 @@
+"""A module on its device with the tokenizer that feeds it: examples in, float32 rows out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from ptbench import Examples, ModelError, ModelFacts, Settings
+from ptbench_hf.checkpoints import Checkpoint
+from ptbench_hf.loading import length_limit, load_tokenizer, takes
+from ptbench_hf.quiet import explained, quiet
+from ptbench_hf.tokens import TextReader, Tokens
+from ptbench_torch.batching import Index, token_batches
+from ptbench_torch.collect import collect
+from ptbench_torch.device import batch_tokens, find_device, find_dtype
+
+FIRST_TEXTS = ("to be or not to be", "to be or not to be, that is the question, and so on")
+TOLERANCE = {"fp32": 1e-4, "bf16": 5e-2, "fp16": 5e-2}
+"""Relative difference that padding may make, above rounding in each precision."""
+
+
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """A module on its device, with the tokenizer that feeds it."""
+
+    module: nn.Module
+    finish: nn.Module
+    """From the output of ``module`` and the attention mask to one row per example."""
+    reader: TextReader
+    device: torch.device
+    budget: int
+    width: int = 0
+    """Numbers in a row."""
+    even: bool = False
+    """Whether padding changes what the module gives, so that only texts of one length go together."""
+
+    def run(self, examples: Examples) -> NDArray[np.float32]:
+        """Return float32[n, width], in the order of examples.
+
+        Raises `ModelError` where a number is not finite.
+        """
+        with quiet():
+            tokens = self.reader.read(examples)
+            batches = token_batches(tokens.lengths, self.budget, even=self.even)
+            result = collect(batches, lambda rows: self._step(tokens, rows), width=self.width)
+        broken = int((~np.isfinite(result).all(axis=1)).sum())
+        if broken:
+            raise ModelError(f"{broken} of {len(result)} outputs are not finite numbers: try precision fp32")
+        return result
+
+    def tried(self, tolerance: float) -> Engine:
+        """Return the engine with what a first run tells: its width, and whether padding leaks.
+
+        XLNet's head and convolutions over tokens read the padding: their scores depend on the batch.
+        """
+        tokens = self.reader.read(Examples(["short", "long"], {"text": FIRST_TEXTS}))
+        self.reader.truncated = 0  # these two are nobody's examples
+        with torch.inference_mode():
+            alone = self._step(tokens, np.array([0])).float()
+            beside = self._step(tokens, np.array([0, 1])).float()[:1]
+        leak = (alone - beside).abs().max() > tolerance * alone.abs().max()
+        return replace(self, width=alone.shape[1], even=bool(leak))
+
+    def _step(self, tokens: Tokens, rows: Index) -> Tensor:
+        inputs = {name: self._move(array) for name, array in tokens.batch(rows, self.reader.pad).items()}
+        output: Tensor = self.finish(self.module(**inputs), inputs["attention_mask"])
+        return output
+
+    def _move(self, array: NDArray[np.int64]) -> Tensor:
+        tensor = torch.from_numpy(array)
+        if self.device.type == "cuda":  # from pinned memory the copy runs beside the computation
+            return tensor.pin_memory().to(self.device, non_blocking=True)
+        return tensor.to(self.device)
+
+
+def start_engine(
+    checkpoint: Checkpoint,
+    settings: Settings,
+    facts: ModelFacts,
+    load: Callable[[Checkpoint, torch.dtype], tuple[nn.Module, tuple[str, ...]]],
+    finish: nn.Module,
+    *,
+    prompt: str,
+) -> tuple[Engine, ModelFacts]:
+    """Load a checkpoint onto its device; return the engine, and the facts with what was found."""
+    device = find_device(settings.device)
+    dtype = find_dtype(settings.precision, device)
+    tokenizer = load_tokenizer(checkpoint)
+    loaded, left = load(checkpoint, dtype)
+    module: Any = loaded.to(device)
+    max_length, said = length_limit(checkpoint, tokenizer, module)
+    reader = TextReader(
+        tokenizer,
+        max_length,
+        vocabulary=module.get_input_embeddings().weight.shape[0],
+        types="token_type_ids" in tokenizer.model_input_names and takes(module, "token_type_ids"),
+        prompt=prompt,
+        lower=checkpoint.recipe.lower,
+    )
+    module.config.use_cache = False  # a decoder would keep keys and values for a next token
+    if getattr(module.config, "pad_token_id", None) is None:
+        module.config.pad_token_id = reader.pad  # by it the head of a decoder finds the last token
+    engine = Engine(module, finish.to(device), reader, device, batch_tokens(settings.batch_tokens, device))
+    with explained(checkpoint.root, "cannot run on a first text"):
+        engine = engine.tried(TOLERANCE[settings.precision])
+    extra = {**facts.extra, "architecture": type(module).__name__, "max_length": said}
+    if left:
+        extra["unused_weights"] = ", ".join(left)
+    if engine.even:
+        extra["batches"] = "texts of one length (padding would change the output)"
+    return engine, replace(facts, device=str(device), precision=settings.precision, extra=extra)

@@ -1,0 +1,146 @@
+"""The provider `hf`: Hugging Face models from a folder, an installed package or the hub."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ptbench import (
+    Capability,
+    Download,
+    Model,
+    ModelDescription,
+    ModelError,
+    ModelFacts,
+    ModelRequest,
+    Provider,
+)
+from ptbench_hf.checkpoints import Checkpoint
+from ptbench_hf.files import find_tokenizer
+from ptbench_hf.heads import CLASSES, NUMBER, no_head, no_labels
+from ptbench_hf.options import OPTIONS, Wishes, read_options
+from ptbench_hf.references import Folder, HubName, locate
+from ptbench_hf.snapshots import cached_snapshot, fetch_snapshot, modules_known
+from ptbench_torch.digest import files_sha256
+
+INPUTS = frozenset({"text", "text_pair"})
+
+
+def describe(request: ModelRequest) -> ModelDescription:
+    """Read the configuration of a model: no weights, no network, no torch."""
+    wishes = read_options(request.options)
+    place = locate(request, wishes)
+    unpinned = _unpinned(place)
+    if isinstance(place, Folder):
+        return _described(Checkpoint.read(place.path, wishes), request)
+    cached = cached_snapshot(place)
+    if cached and _complete(place, cached, wishes):
+        description = _described(Checkpoint.read(cached, wishes), request)
+        return _with_trust(description, unpinned)
+    return ModelDescription(
+        capabilities=frozenset({Capability.EMBED, Capability.PREDICT}),
+        kinds=frozenset({CLASSES, NUMBER}),
+        inputs=INPUTS,
+        downloads=(Download(f"hub model {place}"),),
+        trust=unpinned,
+    )
+
+
+def load(request: ModelRequest) -> Model:
+    """Load a model: its backbone to embed, or with its head to predict."""
+    wishes = read_options(request.options)
+    place = locate(request, wishes)
+    if isinstance(place, HubName):
+        root = fetch_snapshot(place, wishes, lambda folder: _complete(place, folder, wishes))
+        origin = {"commit": root.name}
+    else:
+        root, origin = place.path, dict(place.origin)
+    checkpoint = Checkpoint.read(root, wishes)
+    capability = request.capability or Capability.EMBED
+    if capability not in (Capability.EMBED, Capability.PREDICT):
+        raise ModelError(
+            f"{request.reference}: provider 'hf' cannot {capability} yet; it can embed and predict"
+        )
+    _check_head(checkpoint, request)
+    weights = _checked_digest(checkpoint, capability)
+    trust = _unpinned(place) + checkpoint.trust(capability)
+    facts = ModelFacts(weights=weights, trust=trust, extra=origin)
+
+    from ptbench_hf.textmodels import TextEmbedder, TextPredictor
+
+    if capability is Capability.PREDICT and checkpoint.head:
+        return TextPredictor(checkpoint, checkpoint.head, request.settings, facts)
+    return TextEmbedder(checkpoint, request.settings, facts)
+
+
+def _described(checkpoint: Checkpoint, request: ModelRequest) -> ModelDescription:
+    find_tokenizer(checkpoint.folder)
+    _check_head(checkpoint, request)
+    head = checkpoint.head
+    capability = request.capability or (Capability.PREDICT if head else Capability.EMBED)
+    return ModelDescription(
+        capabilities=frozenset({Capability.EMBED, Capability.PREDICT} if head else {Capability.EMBED}),
+        labels=head.labels if head else None,
+        kinds=frozenset({head.kind} if head else ()),
+        inputs=INPUTS,
+        parameters=checkpoint.parameters(capability),
+        trust=checkpoint.trust(capability),
+    )
+
+
+def _check_head(checkpoint: Checkpoint, request: ModelRequest) -> None:
+    """Raise `ModelError` where a model is to predict what its head cannot."""
+    if request.capability is not Capability.PREDICT:
+        return
+    where, head = str(request.reference), checkpoint.head
+    if head is None:
+        raise no_head(checkpoint.config, where)
+    if request.kind not in (None, head.kind):
+        raise ModelError(f"{where} has a head for {head.kind}, and cannot predict for {request.kind}")
+    if head.labels is None:
+        raise no_labels(head, where)
+
+
+def _checked_digest(checkpoint: Checkpoint, capability: Capability) -> str:
+    files = checkpoint.files(capability)
+    digest = files_sha256(files, checkpoint.root)
+    wanted = checkpoint.wishes.sha256
+    if wanted and wanted.lower() != digest:
+        what = (
+            str(files[0])
+            if len(files) == 1
+            else f"{checkpoint.root}: the list of its {len(files)} weights files"
+        )
+        raise ModelError(
+            f"{what} has sha256 {digest}, not {wanted.lower()}: these are other weights than you asked for"
+        )
+    return digest
+
+
+def _complete(hub: HubName, folder: Path, wishes: Wishes) -> bool:
+    try:
+        checkpoint = Checkpoint.read(folder, wishes)
+        find_tokenizer(checkpoint.folder)
+        checkpoint.files(Capability.EMBED)
+    except ModelError:
+        return False
+    return modules_known(hub, folder)
+
+
+def _unpinned(place: Folder | HubName) -> tuple[str, ...]:
+    return ("unpinned",) if isinstance(place, HubName) and not place.pinned else ()
+
+
+def _with_trust(description: ModelDescription, trust: tuple[str, ...]) -> ModelDescription:
+    from dataclasses import replace
+
+    return replace(description, trust=trust + description.trust)
+
+
+PROVIDER = Provider(
+    name="hf",
+    description="Hugging Face models: from the hub, from a folder, or from an installed package",
+    requires=("torch", "transformers", "safetensors", "huggingface_hub"),
+    options=OPTIONS,
+    describe=describe,
+    load=load,
+)

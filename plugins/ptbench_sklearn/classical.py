@@ -1,0 +1,179 @@
+"""The provider ``sklearn:``: TF-IDF with a linear head, and the raw features of tabular tasks."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ptbench import (
+    Capability,
+    Columns,
+    Examples,
+    FitRequest,
+    Model,
+    ModelDescription,
+    ModelError,
+    ModelFacts,
+    ModelRequest,
+    Option,
+    Predictor,
+    Provider,
+    Split,
+    nearest,
+)
+
+if TYPE_CHECKING:
+    from ptbench_sklearn.heads import Head
+
+ANALYZERS = {"tfidf": ("word", (1, 2)), "tfidf-char": ("char_wb", (2, 5))}
+FEATURES = "features"
+TEXTS = ("text", "text_pair")
+STRENGTHS = (10.0, 3.0, 1.0, 0.3, 0.1, 0.03)
+"""Rows of TF-IDF have length 1, so that far weaker strengths make sense than for standardised features."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """How texts become features, and which strengths of the head are tried."""
+
+    analyzer: str
+    ngrams: tuple[int, int]
+    min_df: int
+    max_features: int | None
+    strengths: tuple[float, ...]
+
+
+class Tfidf:
+    """TF-IDF of n-grams and a linear head; vocabulary and weights are learnt from train alone.
+
+    A pair of texts (a, b) is [a, b, |a - b|, a * b] over one vocabulary.
+    """
+
+    def __init__(self, recipe: Recipe) -> None:
+        self.recipe = recipe
+        self.vectorizer: Any = None
+        self.head: Head | None = None
+
+    @property
+    def facts(self) -> ModelFacts:
+        """Before it is fitted, only how texts become features."""
+        digest = hashlib.sha256(repr(self.recipe).encode()).hexdigest()
+        if self.head is None:
+            return ModelFacts(preprocessing=digest)
+        extra = {**self.head.facts, "vocabulary": len(self.vectorizer.vocabulary_)}
+        return ModelFacts(parameters=self.head.parameters, preprocessing=digest, extra=extra)
+
+    def fit(self, train: Split, validation: Split, request: FitRequest) -> Predictor:
+        """Fit vocabulary and head, anew each time."""
+        from sklearn.feature_extraction.text import TfidfVectorizer
+
+        from ptbench_sklearn.heads import fit_head
+
+        recipe = self.recipe
+        fitted = Tfidf(recipe)
+        fitted.vectorizer = TfidfVectorizer(
+            analyzer=recipe.analyzer,
+            ngram_range=recipe.ngrams,
+            min_df=recipe.min_df,
+            max_features=recipe.max_features,
+            dtype=np.float32,
+        )
+        try:
+            fitted.vectorizer.fit([text for side in _sides(train.examples) for text in side])
+        except ValueError as error:
+            raise ModelError(f"TF-IDF finds nothing to count in train: {error}") from None
+        fitted.head = fit_head(
+            fitted.features(train.examples),
+            train.targets,
+            fitted.features(validation.examples),
+            validation.targets,
+            labels=len(request.labels),
+            strengths=recipe.strengths,
+        )
+        self.vectorizer, self.head = fitted.vectorizer, fitted.head  # so that the facts tell of it
+        return fitted
+
+    def predict(self, examples: Examples) -> Columns:
+        """Predict with the head that was fitted."""
+        assert self.head is not None
+        return self.head.predict(self.features(examples))
+
+    def features(self, examples: Examples) -> Any:
+        """Return the sparse features of these examples."""
+        from scipy import sparse
+
+        sides = [self.vectorizer.transform(side) for side in _sides(examples)]
+        if len(sides) == 1:
+            return sides[0]
+        a, b = sides
+        return sparse.hstack([a, b, abs(a - b), a.multiply(b)], format="csr")
+
+
+class Raw:
+    """The feature vectors of a tabular task as they are."""
+
+    facts = ModelFacts(parameters=0, preprocessing="float32")
+
+    def embed(self, examples: Examples) -> NDArray[np.float32]:
+        """Return the input column ``features``."""
+        return np.asarray(examples[FEATURES], dtype=np.float32)
+
+
+def _sides(examples: Examples) -> list[Any]:
+    return [examples[name] for name in TEXTS if name in examples.columns]
+
+
+def _recipe(request: ModelRequest) -> Recipe | None:
+    """Return the recipe of a TF-IDF model, or None for raw features. Raises `ModelError`."""
+    name, options = request.reference.name, request.options
+    if name == FEATURES:
+        if options:
+            raise ModelError(f"sklearn:{FEATURES} has no options; got {', '.join(options)}")
+        return None
+    if name not in ANALYZERS:
+        raise ModelError(f"there is no model 'sklearn:{name}'; {nearest(name, [*ANALYZERS, FEATURES])}")
+    analyzer, usual = ANALYZERS[name]
+    ngrams = tuple(options.get("ngrams") or usual)
+    if len(ngrams) != 2 or not all(isinstance(n, int) for n in ngrams) or not 1 <= ngrams[0] <= ngrams[1]:
+        raise ModelError(f"sklearn:{name}: ngrams = {list(ngrams)}: shortest and longest, as in [1, 2]")
+    strengths = tuple(options.get("strengths") or STRENGTHS)
+    if not all(isinstance(strength, int | float) and strength > 0 for strength in strengths):
+        raise ModelError(f"sklearn:{name}: strengths = {list(strengths)}: numbers above 0 were expected")
+    counts = {"min_df": options.get("min_df", 1), "max_features": options.get("max_features")}
+    for option, count in counts.items():
+        if count is not None and count < 1:
+            raise ModelError(f"sklearn:{name}: {option} = {count}: it is a number of 1 or more")
+    return Recipe(analyzer, ngrams, counts["min_df"], counts["max_features"], strengths)
+
+
+def describe(request: ModelRequest) -> ModelDescription:
+    """Say what the model reads and can; its size is known once it is fitted."""
+    if _recipe(request) is None:
+        return ModelDescription(frozenset({Capability.EMBED}), inputs=frozenset({FEATURES}), parameters=0)
+    return ModelDescription(frozenset({Capability.FIT}), inputs=frozenset(TEXTS))
+
+
+def load(request: ModelRequest) -> Model:
+    """Return the model, not fitted yet."""
+    recipe = _recipe(request)
+    return Raw() if recipe is None else Tfidf(recipe)
+
+
+PROVIDER = Provider(
+    name="sklearn",
+    description="TF-IDF with a linear head (tfidf, tfidf-char); raw features of tabular tasks (features).",
+    requires=("sklearn", "scipy"),
+    options=(
+        Option("ngrams", (list,), "Shortest and longest n-gram; default: [1, 2] words, [2, 5] characters."),
+        Option("min_df", (int,), "In how many training texts an n-gram must occur.", default=1),
+        Option("max_features", (int,), "Keep only so many n-grams, the most frequent."),
+        Option("strengths", (list,), "Strengths of regularisation to try.", default=list(STRENGTHS)),
+    ),
+    describe=describe,
+    load=load,
+    revisions=False,
+)

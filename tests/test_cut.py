@@ -1,0 +1,130 @@
+"""Cutting: a row's side depends on the seed and the row alone."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ptbench import DataError, Examples, Split, cut_positions, cut_rows, cut_validation
+from ptbench.cut import checked_shares
+
+SHARES = {"validation": 0.1, "test": 0.2}
+
+
+def sides(rows: dict[str, list[Any]], **options: Any) -> dict[Any, set[str]]:
+    """Return the splits in which each value of the first column stands."""
+    found: dict[Any, set[str]] = {}
+    for split, columns in cut_rows(rows, SHARES, **options).items():
+        for value in columns[next(iter(rows))]:
+            found.setdefault(value, set()).add(split)
+    return found
+
+
+def test_sizes_are_near_the_shares() -> None:
+    cut = cut_rows({"n": range(50_000)}, SHARES)
+    assert {name: round(len(part["n"]) / 50_000, 2) for name, part in cut.items()} == {
+        "train": 0.7,
+        "validation": 0.1,
+        "test": 0.2,
+    }
+    assert sorted(n for part in cut.values() for n in part["n"]) == list(range(50_000))
+    assert all(list(part["n"]) == sorted(part["n"]) for part in cut.values())
+
+
+@given(st.lists(st.text(max_size=3), min_size=60, max_size=120), st.integers(0, 5))
+def test_neither_order_nor_duplicates_nor_later_rows_move_a_row(texts: list[str], seed: int) -> None:
+    distinct = [f"{i} {text}" for i, text in enumerate(texts)]
+    try:
+        before = sides({"text": distinct}, seed=seed)
+    except DataError:
+        return  # a split had no row
+    shuffled = [*distinct, *distinct, *(f"later {i}" for i in range(30))]
+    random.Random(seed).shuffle(shuffled)
+    after = sides({"text": shuffled}, seed=seed)
+    assert all(len(splits) == 1 for splits in after.values())
+    assert {text: after[text] for text in before} == before
+
+
+def test_one_share_moves_no_row_between_the_other_splits() -> None:
+    small = cut_rows({"n": range(1000)}, {"validation": 0.1, "test": 0.2})
+    large = cut_rows({"n": range(1000)}, {"validation": 0.3, "test": 0.2})
+    assert large["test"] == small["test"]
+    assert set(small["validation"]["n"]) < set(large["validation"]["n"])
+
+
+def test_the_seed_matters_and_columns_have_no_order() -> None:
+    rows = {"a": list(range(300)), "b": list(range(300))}
+    assert cut_rows(rows, SHARES, 1) != cut_rows(rows, SHARES, 0)
+    assert cut_rows(dict(reversed(rows.items())), SHARES) == cut_rows(rows, SHARES)
+
+
+def test_rows_that_are_equal_in_the_named_columns_stay_together() -> None:
+    rows = {"patient": [i % 40 for i in range(400)], "visit": list(range(400))}
+    assert any(len(splits) > 1 for splits in sides(rows).values())
+    assert all(len(splits) == 1 for splits in sides(rows, by=["patient"]).values())
+
+
+@pytest.mark.parametrize(
+    ("shares", "message"),
+    [
+        ({"dev": 0.1}, "d: cut has an unknown split 'dev'; known: test, validation (the rest is train)"),
+        ({"tset": 0.1}, "did you mean 'test'?"),
+        ({"test": 0}, "cut.test is 0; a share between 0 and 1 was expected"),
+        ({"test": 1.0}, "cut.test is 1.0; a share between 0 and 1"),
+        ({"test": True}, "cut.test is True"),
+        ({"test": "0.1"}, "cut.test is '0.1'"),
+        ({"test": float("nan")}, "cut.test is nan"),
+        ({"test": 0.5, "validation": 0.5}, "cut takes 1 of the rows and leaves none for train"),
+        ({}, "write cut = { validation = 0.1, test = 0.2 }"),
+        (0.2, "cut is 0.2; write cut ="),
+    ],
+)
+def test_impossible_shares(shares: Any, message: str) -> None:
+    with pytest.raises(DataError) as error:
+        cut_rows({"n": range(100)}, shares, where="d")
+    assert message in str(error.value)
+
+
+def test_a_split_without_a_row_is_an_error() -> None:
+    with pytest.raises(
+        DataError, match="d: cut leaves no test row out of 3; choose other shares, or a cut_seed"
+    ):
+        cut_rows({"n": [1, 2, 3]}, {"test": 0.01}, where="d")
+    with pytest.raises(DataError, match="cut_by: there is no column 'm'; known: n"):
+        cut_rows({"n": [1, 2, 3]}, {"test": 0.01}, by=["m"])
+
+
+def test_shares_come_in_one_order() -> None:
+    assert list(checked_shares({"test": 0.1, "validation": 0.2}, "d")) == ["validation", "test"]
+
+
+def split(ids: list[str]) -> Split:
+    return Split(Examples(ids, {"n": list(range(len(ids)))}), np.arange(len(ids)))
+
+
+def test_validation_is_cut_by_id() -> None:
+    ids = [f"train-{i}" for i in range(2000)]
+    rest, cut = cut_validation(split(ids), 0.1, 7)
+    assert 150 < len(cut) < 250
+    assert sorted([*rest.targets, *cut.targets]) == list(range(2000))
+    again = cut_validation(split(ids[::-1][:1000]), 0.1, 7)[1]
+    assert set(again.examples.ids) == set(cut.examples.ids) & set(ids[::-1][:1000])
+    assert set(cut_validation(split(ids), 0.1, 8)[1].examples.ids) != set(cut.examples.ids)
+    positions = cut_positions(split(ids), 0.1, 7)
+    assert [ids[i] for i in positions[1]] == list(cut.examples.ids)
+
+
+@pytest.mark.parametrize("fraction", [1e-9, 1 - 1e-9])
+def test_each_side_has_a_row(fraction: float) -> None:
+    rest, cut = cut_validation(split(["a", "b"]), fraction, 0)
+    assert len(rest) == len(cut) == 1
+
+
+def test_one_row_cannot_be_cut() -> None:
+    with pytest.raises(DataError, match="cannot be cut from 1 training rows"):
+        cut_validation(split(["a"]), 0.5, 0)
