@@ -8,7 +8,18 @@ import numpy as np
 import pytest
 from sklearn.dummy import DummyClassifier, DummyRegressor
 
-from ptbench import Capability, Examples, FitRequest, ModelError, ModelRequest, Reference, Settings, Split
+from ptbench import (
+    Capability,
+    Examples,
+    FitRequest,
+    ModelError,
+    ModelRequest,
+    Reference,
+    Settings,
+    Split,
+    Task,
+    testing,
+)
 from ptbench.baselines import PROVIDER
 
 LABELS = ("no", "yes", "maybe")
@@ -109,3 +120,10 @@ def test_an_unknown_baseline_is_answered_with_the_nearest(name: str) -> None:
     for call in (PROVIDER.describe, PROVIDER.load):
         with pytest.raises(ModelError, match=f"there is no baseline '{name}'; did you mean 'majority'"):
             call(request(name))
+
+
+def test_the_provider_conforms() -> None:
+    splits = {name: Split(examples(8), TARGETS) for name in ("train", "validation", "test")}
+    for name in ("majority", "random", "oracle"):
+        task = Task("t", "any", splits, (), LABELS)
+        testing.check_provider(PROVIDER, f"baseline:{name}", examples(8), task=task)

@@ -17,7 +17,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ptbench import DataDescription, DataError, DataRequest, Reference, Rows
+from ptbench import DataDescription, DataError, DataRequest, Reference, Rows, testing
 from ptbench.files import SOURCE
 
 Written = Callable[..., Path]
@@ -71,6 +71,13 @@ def test_every_text_format_gives_the_same_rows(tmp_path: Path, name: str, text: 
     (tmp_path / f"{name}.gz").write_bytes(gzip.compress((tmp_path / name).read_bytes()))
     assert load(f"{name}.gz", tmp_path) == {"all": SPLIT}
     assert describe(f"{name}.gz", tmp_path) == described
+
+
+def test_the_source_conforms(tmp_path: Path, written: Written) -> None:
+    for name in ("a.csv", "data/train.csv", "data/test.csv"):
+        written(name, CSV)
+    testing.check_source(SOURCE, "file:a.csv", base=tmp_path)
+    testing.check_source(SOURCE, "file:data", base=tmp_path)
 
 
 def test_paths_are_absolute_or_start_at_the_base(tmp_path: Path, written: Written) -> None:

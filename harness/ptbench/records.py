@@ -78,6 +78,11 @@ class Cell:
         return _label(self.protocol, self.options)
 
     @property
+    def title(self) -> str:
+        """The cell as people read it; the seed stands there where it is not 0."""
+        return _title(self.model.name, self.task.name, self.label, self.seed)
+
+    @property
     def id(self) -> str:
         """A name that is safe in a path, readable, and different for different cells."""
         digest = hashlib.sha256()
@@ -174,6 +179,11 @@ class Record:
     def label(self) -> str:
         """The protocol with the options that the suite gave, as the tables show it."""
         return _label(self.protocol, self.options)
+
+    @property
+    def title(self) -> str:
+        """The cell as people read it; the seed stands there where it is not 0."""
+        return _title(self.model, self.task, self.label, self.seed)
 
     def score(self, metric: str) -> Score | None:
         """Return the score of this metric, or None."""
@@ -284,6 +294,10 @@ def _floats(data: dict[str, Any]) -> dict[str, Any]:
 def _label(protocol: str, options: Mapping[str, Any]) -> str:
     given = ", ".join(f"{key}={_brief(value)}" for key, value in sorted(options.items()))
     return f"{protocol} ({given})" if given else protocol
+
+
+def _title(model: str, task: str, label: str, seed: int) -> str:
+    return f"{model} x {task} x {label}" + (f" seed {seed}" if seed else "")
 
 
 def _brief(value: Any) -> str:

@@ -35,6 +35,13 @@ TEXTS = ("text", "text_pair")
 STRENGTHS = (10.0, 3.0, 1.0, 0.3, 0.1, 0.03)
 """Rows of TF-IDF have length 1, so that far weaker strengths make sense than for standardised features."""
 
+OPTIONS = (
+    Option("ngrams", (list,), "Shortest and longest n-gram; default: [1, 2] words, [2, 5] characters."),
+    Option("min_df", (int,), "In how many training texts an n-gram must occur.", default=1),
+    Option("max_features", (int,), "Keep only so many n-grams, the most frequent."),
+    Option("strengths", (list,), "Strengths of regularisation to try.", default=list(STRENGTHS)),
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
@@ -131,8 +138,9 @@ def _recipe(request: ModelRequest) -> Recipe | None:
     """Return the recipe of a TF-IDF model, or None for raw features. Raises `ModelError`."""
     name, options = request.reference.name, request.options
     if name == FEATURES:
-        if options:
-            raise ModelError(f"sklearn:{FEATURES} has no options; got {', '.join(options)}")
+        given = [o.name for o in OPTIONS if options.get(o.name, o.default) != o.default]
+        if given:
+            raise ModelError(f"sklearn:{FEATURES} has no options; got {', '.join(given)}")
         return None
     if name not in ANALYZERS:
         raise ModelError(f"there is no model 'sklearn:{name}'; {nearest(name, [*ANALYZERS, FEATURES])}")
@@ -160,19 +168,18 @@ def describe(request: ModelRequest) -> ModelDescription:
 def load(request: ModelRequest) -> Model:
     """Return the model, not fitted yet."""
     recipe = _recipe(request)
-    return Raw() if recipe is None else Tfidf(recipe)
+    if recipe is None:
+        return Raw()
+    from sklearn import feature_extraction, linear_model  # noqa: F401  (importing is no part of fitting)
+
+    return Tfidf(recipe)
 
 
 PROVIDER = Provider(
     name="sklearn",
     description="TF-IDF with a linear head (tfidf, tfidf-char); raw features of tabular tasks (features).",
     requires=("sklearn", "scipy"),
-    options=(
-        Option("ngrams", (list,), "Shortest and longest n-gram; default: [1, 2] words, [2, 5] characters."),
-        Option("min_df", (int,), "In how many training texts an n-gram must occur.", default=1),
-        Option("max_features", (int,), "Keep only so many n-grams, the most frequent."),
-        Option("strengths", (list,), "Strengths of regularisation to try.", default=list(STRENGTHS)),
-    ),
+    options=OPTIONS,
     describe=describe,
     load=load,
     revisions=False,

@@ -67,6 +67,8 @@ def run(trial: Trial) -> Outcome:
     """Fit a head on features of train, choose its strength on validation, and predict on test."""
     if not isinstance(trial.model, Embedder):
         return _own(trial)
+    from sklearn import linear_model  # noqa: F401  (now, since importing it is no part of fitting)
+
     train, validation, positions = train_and_validation(trial)
     sides = [trial.features("train")]
     if positions is None:

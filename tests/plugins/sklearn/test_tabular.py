@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ptbench import DataError, Rows, Task, TaskRequest
+from ptbench import DataError, Rows, Task, TaskRequest, testing
 from ptbench_sklearn.tabular import ADAPTERS, KINDS
 
 CLASSIFY, REGRESS = ADAPTERS
@@ -104,3 +104,8 @@ def test_complaints(rows: Rows, options: dict[str, Any], message: str) -> None:
 def test_kinds_and_adapters_have_the_same_names() -> None:
     assert [adapter.kind for adapter in ADAPTERS] == [kind.name for kind in KINDS]
     assert [adapter.name for adapter in ADAPTERS] == [kind.name for kind in KINDS]
+
+
+def test_the_adapters_conform() -> None:
+    testing.check_adapter(CLASSIFY, {"train": ROWS, "test": ROWS}, {"target": "sort"})
+    testing.check_adapter(REGRESS, {"test": ROWS}, {"input": ["height", "width"], "target": "price"})

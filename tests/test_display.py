@@ -1,0 +1,64 @@
+"""What a person sees while a run goes on, and how honest the estimate of the time left is."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from ptbench import Cell, Record, Status
+from ptbench.cli.display import Display
+from ptbench.evaluate import new_record
+from ptbench.records import ModelSpec, TaskSpec
+from ptbench.runner.eta import Eta
+from ptbench.runner.plan import Plan, PlannedCell
+from ptbench.suite import Suite
+
+
+def cells(*models: str, rows: int = 950) -> list[PlannedCell]:
+    """Return one planned cell per model name, on tasks of their own."""
+    return [
+        PlannedCell(Cell("s", ModelSpec(name, "x:y"), TaskSpec(f"t{i}", "a", "d:e"), "as_is"), rows=rows)
+        for i, name in enumerate(models)
+    ]
+
+
+def test_the_live_view_names_the_cell_and_the_rate() -> None:
+    (planned,) = cells("minilm")
+    suite = Suite(Path("s.toml"), "s", "", {}, (), {}, {}, ())
+    stream = io.StringIO()
+    console = Console(file=stream, force_terminal=True, width=100, color_system=None)
+    with Display(Plan(suite, (planned,)), console) as display:
+        display.cell_started(planned.cell)
+        display.advanced(512)
+        console.print(display._view())
+        display.cell_ended(new_record(planned.cell, "r", Status.FAILED, "it broke"), 1.5)
+    text = stream.getvalue()
+    assert "slot 0: minilm x t0 x as_is" in text
+    assert "512 examples" in text
+    assert "0/1" in text
+    assert "[1/1] failed  minilm x t0 x as_is  it broke  1.5 s" in text
+
+
+def test_the_estimate_is_exact_where_cells_of_a_model_cost_alike() -> None:
+    planned = cells("a", "a", "a", "a")
+    eta = Eta(planned, {})
+    assert eta.remaining() is None
+    eta.finished(planned[0].cell.id, 10.0)
+    assert eta.remaining() == pytest.approx(30.0)
+    assert eta.remaining(spent=4.0) == pytest.approx(26.0)
+
+
+def test_a_model_not_seen_yet_is_estimated_by_its_parameters() -> None:
+    planned = cells("small", "large", "words")
+    eta = Eta(planned, {"small": 10_000_000, "large": 100_000_000})
+    eta.finished(planned[0].cell.id, 10.0)
+    assert eta.remaining() == pytest.approx(100.0, rel=0.01)  # words cost next to nothing
+
+
+def test_a_record_is_titled_like_its_cell() -> None:
+    cell = Cell("s", ModelSpec("m", "x:y"), TaskSpec("t", "a", "d:e"), "knn", {"k": [1, 5]}, seed=2)
+    record: Record = new_record(cell, "r", Status.OK)
+    assert record.title == cell.title == "m x t x knn (k=1,5) seed 2"
