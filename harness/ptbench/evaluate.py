@@ -6,7 +6,7 @@ import json
 import time
 import traceback
 import warnings
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -19,7 +19,7 @@ from ptbench.border import checked_predictions
 from ptbench.catalog import Catalog
 from ptbench.data import Predictions, Task
 from ptbench.errors import ProtocolError, PtbenchError, one_line
-from ptbench.features import FeatureCache, Sides, extract
+from ptbench.features import FeatureCache, Sides, added, extract
 from ptbench.loading import load_model, load_task, model_request, primary_metric
 from ptbench.meter import Clock, peak_memory_mb, reset_peak_memory
 from ptbench.model import Capability, Embedder, Model
@@ -102,8 +102,8 @@ class Evaluator:
             cost=cost,
             device=facts.device,
             precision=facts.precision,
-            facts={**facts.extra, **outcome.facts},
-            notes=_notes(task, outcome, scores),
+            facts={**facts.extra, **work.counted(), **outcome.facts},
+            notes=_notes(task, outcome, scores, work.counted()),
             trust=facts.trust,
             fingerprints={
                 "weights": facts.weights,
@@ -199,6 +199,8 @@ class _Work:
         self.reused_seconds = 0.0
         self.reused = False
         self.test_seconds = 0.0
+        self.counts_before = self.model.facts.counts
+        self.reused_counts: Counter[str] = Counter()
 
     def trial(self, options: Mapping[str, Any]) -> Trial:
         return Trial(
@@ -236,9 +238,15 @@ class _Work:
         else:
             self.reused = True
             self.reused_seconds += features.seconds
+            self.reused_counts.update(features.counts)
         if split == "test":
             self.test_seconds += features.seconds
         return features.sides
+
+    def counted(self) -> dict[str, int]:
+        """Return what the model had to change in this cell's inputs, those of reused features too."""
+        own = added(self.counts_before, self.model.facts.counts)
+        return {name: own.get(name, 0) + self.reused_counts[name] for name in {**own, **self.reused_counts}}
 
     def cost(self, n: int, load_seconds: float, peak: float | None) -> Cost:
         phases = dict(self.clock.seconds)
@@ -276,6 +284,9 @@ def _unscored(metric: Metric, predictions: Predictions, missing: list[str]) -> S
     return Score(metric.name, nan, nan, nan, len(predictions), metric.higher_is_better, "none", caveat)
 
 
-def _notes(task: Task, outcome: Outcome, scores: tuple[Score, ...]) -> tuple[str, ...]:
+def _notes(
+    task: Task, outcome: Outcome, scores: tuple[Score, ...], counted: Mapping[str, int]
+) -> tuple[str, ...]:
+    changed = [f"{count:,} inputs {name.replace('_', ' ')}" for name, count in counted.items() if count]
     caveats = [f"{s.metric}: {s.caveat}" for s in scores if s.caveat]
-    return tuple(dict.fromkeys([*([task.note] if task.note else []), *outcome.notes, *caveats]))
+    return tuple(dict.fromkeys([*([task.note] if task.note else []), *outcome.notes, *changed, *caveats]))

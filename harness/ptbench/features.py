@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 from collections import OrderedDict
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +24,8 @@ class Features:
 
     sides: Sides
     seconds: float
+    counts: Mapping[str, int] = field(default_factory=dict)
+    """What the model had to change in its inputs: ``truncated`` texts."""
 
 
 class FeatureCache:
@@ -55,10 +58,11 @@ def extract(model: Embedder, examples: Examples, kind: Kind, who: str) -> Featur
     Equal inputs are embedded once; in pair tasks one premise often stands in many rows.
     """
     started = time.perf_counter()
+    before = model.facts.counts
     columns = [c for c in kind.pair or () if c in examples.columns] or None
     if columns is None:
         features = checked_features(model.embed(examples), len(examples), who)
-        return Features((features,), time.perf_counter() - started)
+        return Features((features,), time.perf_counter() - started, added(before, model.facts.counts))
     positions: dict[object, int] = {}
     ids: list[str] = []
     sides = []
@@ -73,7 +77,17 @@ def extract(model: Embedder, examples: Examples, kind: Kind, who: str) -> Featur
         sides.append(side)
     unique = Examples(ids, {columns[0]: list(positions)})
     embedded = checked_features(model.embed(unique), len(unique), who)
-    return Features(tuple(embedded[side] for side in sides), time.perf_counter() - started)
+    seconds = time.perf_counter() - started
+    return Features(tuple(embedded[side] for side in sides), seconds, added(before, model.facts.counts))
+
+
+def added(before: Mapping[str, int], after: Mapping[str, int]) -> dict[str, int]:
+    """Return what was counted between two looks at a model's counts.
+
+    >>> added({"truncated": 2}, {"truncated": 5, "mended": 1})
+    {'truncated': 3, 'mended': 1}
+    """
+    return {name: count - before.get(name, 0) for name, count in after.items()}
 
 
 def _size(features: Features) -> int:

@@ -130,6 +130,8 @@ class ModelFacts:
     trust: tuple[str, ...] = ()
     extra: Mapping[str, Any] = field(default_factory=dict)
     """More that a reader should know, such as ``{"pooling": "mean"}``."""
+    counts: Mapping[str, int] = field(default_factory=dict)
+    """What it had to change in its inputs since it was loaded, such as ``{"truncated": 3}``."""
 
 
 @runtime_checkable
@@ -138,7 +140,7 @@ class Model(Interface):
 
     @property
     def facts(self) -> ModelFacts:
-        """What is known of it; counts (truncated inputs) may grow as it works."""
+        """What is known of it; ``counts`` may grow as it works."""
 
 
 @runtime_checkable

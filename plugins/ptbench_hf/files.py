@@ -14,10 +14,10 @@ from ptbench import ModelError
 SAFE, SAFE_INDEX = "model.safetensors", "model.safetensors.index.json"
 PICKLE, PICKLE_INDEX = "pytorch_model.bin", "pytorch_model.bin.index.json"
 TOKENIZER = (
-    *("tokenizer.json", "tokenizer_config.json", "added_tokens.json", "special_tokens_map.json"),
-    *("vocab.txt", "vocab.json", "merges.txt", "bpe.codes"),
+    *("tokenizer.json", "tokenizer_config.json", "vocab.txt", "vocab.json", "merges.txt", "bpe.codes"),
     *("spiece.model", "sentencepiece.bpe.model", "tokenizer.model", "spm.model"),
 )
+TOKENIZER_EXTRAS = ("added_tokens.json", "special_tokens_map.json")
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,4 +135,4 @@ def find_tokenizer(folder: Path) -> tuple[Path, ...]:
         raise ModelError(
             f"{folder} has no tokenizer: expected tokenizer.json, or a vocabulary such as vocab.txt"
         )
-    return files
+    return files + tuple(folder / name for name in TOKENIZER_EXTRAS if (folder / name).is_file())

@@ -42,7 +42,7 @@ class TextEmbedder:
 
     @property
     def facts(self) -> ModelFacts:
-        """What is known of it; ``truncated`` counts since it was loaded."""
+        """What is known of it; truncated texts are counted since it was loaded."""
         return _counted(self._facts, self._engine.reader)
 
     def embed(self, examples: Examples) -> NDArray[np.float32]:
@@ -71,7 +71,7 @@ class TextPredictor:
 
     @property
     def facts(self) -> ModelFacts:
-        """What is known of it; ``truncated`` counts since it was loaded."""
+        """What is known of it; truncated texts are counted since it was loaded."""
         return _counted(self._facts, self._engine.reader)
 
     def predict(self, examples: Examples) -> Columns:
@@ -89,7 +89,7 @@ def _preprocessing(checkpoint: Checkpoint, reader: TextReader, *more: Any) -> st
 
 
 def _counted(facts: ModelFacts, reader: TextReader) -> ModelFacts:
-    counts: dict[str, Any] = {"truncated": reader.truncated}
+    counts = {"truncated": reader.truncated}
     if reader.mended:
-        counts["mended_surrogates"] = reader.mended
-    return replace(facts, extra={**facts.extra, **counts})
+        counts["mended"] = reader.mended
+    return replace(facts, counts=counts)

@@ -131,11 +131,13 @@ class TextReader:
         )
 
     def _filler(self) -> int:
-        """The token that an empty text is read as, where the tokenizer adds none of its own."""
-        own = (self.tokenizer.eos_token_id, self.tokenizer.bos_token_id, self.tokenizer.pad_token_id)
-        filler = next((int(token) for token in own if token is not None), None)
-        if filler is None:
-            raise ModelError(
-                "an empty text gives no token, and the tokenizer has no end-of-text token to stand for it"
-            )
-        return filler
+        """The token that an empty text is read as, where the tokenizer adds none of its own.
+
+        Not the one that fills rows: the head of a decoder takes those for no text at all.
+        """
+        own = (self.tokenizer.eos_token_id, self.tokenizer.bos_token_id)
+        found = [int(token) for token in own if token not in (None, self.pad)]
+        found += [*self._call([[" "]], 1)["input_ids"][0], *self._call([["."]], 1)["input_ids"][0]]
+        if not found:
+            raise ModelError("the tokenizer gives no token for an empty text, and has none to stand for it")
+        return found[0]

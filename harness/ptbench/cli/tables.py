@@ -17,8 +17,9 @@ LEGEND = (
     "score ± half the 95 % interval   [bold green]*[/] best   "
     "[green]~[/] cannot be told from the best (paired by example)"
 )
-NAME_WIDTH = 34
+MAX_NAME = 24
 SCORE_WIDTH = 17
+"""A column of scores with its frame."""
 
 
 def render(report: Report, console: Console) -> None:
@@ -28,7 +29,8 @@ def render(report: Report, console: Console) -> None:
 
 def _parts(report: Report, width: int) -> Iterator[RenderableType]:
     tasks = list(tasks_of(report).items())
-    fits = max(1, (width - NAME_WIDTH) // SCORE_WIDTH)
+    names = [max(map(len, column), default=0) for column in zip(*entries_of(report), strict=True)]
+    fits = max(1, (width - sum(min(size, MAX_NAME) + 3 for size in names) - 1) // SCORE_WIDTH)
     for start in range(0, len(tasks), fits):
         yield _scores(report, dict(tasks[start : start + fits]), first=start == 0)
     yield Text.from_markup(LEGEND, style="dim")
@@ -39,8 +41,8 @@ def _parts(report: Report, width: int) -> Iterator[RenderableType]:
 def _scores(report: Report, tasks: dict[str, str], first: bool) -> Table:
     title = f"{report.run.get('suite', '')} · {report.run.get('run', '')}" if first else None
     table = Table(title=escape(title) if title else None, title_justify="left", header_style="bold")
-    table.add_column("model", overflow="fold", max_width=NAME_WIDTH // 2)
-    table.add_column("protocol", overflow="fold", max_width=NAME_WIDTH // 2)
+    table.add_column("model", overflow="fold", max_width=MAX_NAME)
+    table.add_column("protocol", overflow="fold", max_width=MAX_NAME)
     for task, metric in tasks.items():
         table.add_column(f"{escape(task)}\n[dim]{escape(metric)}[/]", justify="right", overflow="fold")
     stand = {(s.task, s.metric, s.model, s.protocol): s for s in report.standings}

@@ -101,9 +101,9 @@ def test_progress_and_nothing_at_all(made: Folders, load: Load, texts: Any) -> N
 def test_truncated_examples_are_counted(made: Folders, load: Load, texts: Any) -> None:
     model = load(made("bert"), "embed", max_length=6)  # two special tokens leave four
     model.embed(texts(["good bad film good", "good bad film good bad", "good " * 300, ""]))
-    assert model.facts.extra["truncated"] == 2
+    assert model.facts.counts["truncated"] == 2
     model.embed(texts(["good good", "good"], ["bad bad", "bad"]))  # three special tokens leave three
-    assert model.facts.extra["truncated"] == 3
+    assert model.facts.counts["truncated"] == 3
 
 
 def test_a_slow_tokenizer_counts_alike(made: Folders, load: Load, texts: Any) -> None:
@@ -124,13 +124,13 @@ def test_a_slow_tokenizer_counts_alike(made: Folders, load: Load, texts: Any) ->
     slow._engine.reader.tokenizer = Slow(slow._engine.reader.tokenizer)
     examples = texts(["good bad film good", "good bad film good bad", "good " * 300, ""])
     assert np.array_equal(slow.embed(examples), fast.embed(examples))
-    assert slow.facts.extra["truncated"] == fast.facts.extra["truncated"] == 2
+    assert slow.facts.counts["truncated"] == fast.facts.counts["truncated"] == 2
 
 
 def test_half_a_surrogate_pair_is_read_as_a_replacement(made: Folders, load: Load, texts: Any) -> None:
     model = load(made("bert"), "embed")
     broken = model.embed(texts(["good \ud800 film", "\ude00"]))
-    assert model.facts.extra["mended_surrogates"] == 2
+    assert model.facts.counts["mended"] == 2
     assert np.array_equal(broken, model.embed(texts(["good � film", "�"])))
 
 
@@ -138,11 +138,11 @@ def test_half_a_surrogate_pair_is_read_as_a_replacement(made: Folders, load: Loa
 def test_a_very_long_text(made: Folders, load: Load, texts: Any) -> None:
     model = load(made("bert"), "embed")
     assert np.isfinite(model.embed(texts(["good " * 100_000, "x" * 100_000]))).all()
-    assert model.facts.extra["truncated"] == 1  # a word of 100,000 letters is one unknown token
+    assert model.facts.counts["truncated"] == 1  # a word of 100,000 letters is one unknown token
 
 
 def test_a_tokenizer_without_padding(made: Folders, load: Load, texts: Any) -> None:
-    """As GPT-2's: rows are filled with the end of text, and an empty text is read as one."""
+    """As GPT-2's: rows are filled with the end of text, and an empty text is read as a space."""
     model = load(made("gpt2"), "embed", pooling="last")
     sentences = ["good film", "", "a much longer text than the others", "\U0001f600"]
     together = model.embed(texts(sentences))

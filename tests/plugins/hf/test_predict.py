@@ -28,8 +28,8 @@ def logits(folder: Path, *texts: str) -> Any:
     encoded = tokenizer(*texts, truncation=True, max_length=64, return_tensors="pt")
     if "distil" in folder.name:
         encoded.pop("token_type_ids", None)
-    if not encoded["input_ids"].numel():  # an empty text is read as the end of one
-        encoded = {"input_ids": torch.tensor([[tokenizer.eos_token_id]])}
+    if not encoded["input_ids"].numel():  # an empty text is read as a space
+        encoded = tokenizer(" ", return_tensors="pt")
     with torch.inference_mode():
         return model(**encoded).logits[0]
 
