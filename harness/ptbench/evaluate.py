@@ -103,7 +103,7 @@ class Evaluator:
             device=facts.device,
             precision=facts.precision,
             facts={**facts.extra, **work.counted(), **outcome.facts},
-            notes=_notes(task, outcome, scores, work.counted()),
+            notes=_notes(task, outcome, work.counted()),
             trust=facts.trust,
             fingerprints={
                 "weights": facts.weights,
@@ -284,9 +284,6 @@ def _unscored(metric: Metric, predictions: Predictions, missing: list[str]) -> S
     return Score(metric.name, nan, nan, nan, len(predictions), metric.higher_is_better, "none", caveat)
 
 
-def _notes(
-    task: Task, outcome: Outcome, scores: tuple[Score, ...], counted: Mapping[str, int]
-) -> tuple[str, ...]:
+def _notes(task: Task, outcome: Outcome, counted: Mapping[str, int]) -> tuple[str, ...]:
     changed = [f"{count:,} inputs {name.replace('_', ' ')}" for name, count in counted.items() if count]
-    caveats = [f"{s.metric}: {s.caveat}" for s in scores if s.caveat]
-    return tuple(dict.fromkeys([*([task.note] if task.note else []), *outcome.notes, *changed, *caveats]))
+    return tuple(dict.fromkeys([*([task.note] if task.note else []), *outcome.notes, *changed]))

@@ -161,7 +161,7 @@ class Record:
     facts: Mapping[str, Any] = field(default_factory=dict)
     """What the model and the protocol tell of themselves: pooling, strength chosen, truncated…"""
     notes: tuple[str, ...] = ()
-    """What a reader must know: of the task, of the metrics, of the run."""
+    """What a reader must know of the task and of the run; a score has its own caveat."""
     trust: tuple[str, ...] = ()
     fingerprints: Mapping[str, str] = field(default_factory=dict)
     """Digests of ``weights``, ``preprocessing`` and ``data``."""

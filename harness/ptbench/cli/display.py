@@ -29,11 +29,7 @@ class Display:
         self.examples = 0
         self.current: Cell | None = None
         self.began = time.perf_counter()
-        parameters = {
-            name: model.description.parameters or 0
-            for name, model in plan.models.items()
-            if model.description is not None
-        }
+        parameters = {name: plan.parameters(name) for name in plan.models}
         self.eta = Eta([planned for planned in plan.cells if not planned.problem], parameters)
         self._progress = Progress(
             TextColumn("cells"), BarColumn(), MofNCompleteColumn(), console=console, auto_refresh=False

@@ -129,16 +129,28 @@ def _remarks(report: Report) -> Iterator[RenderableType]:
             text.append(f"{records[0].title}: ", style="default")
         text.append(error, style="default")
         yield text
-    notes: dict[str, list[str]] = {}
+    everyone = {record.model for record in report.records if record.status is Status.OK}
+    for note, places in _notes(report).items():
+        tasks = [task for found in places.values() for task in found]
+        if set(places) == everyone:
+            where = ", ".join(dict.fromkeys(tasks))
+        else:
+            where = "; ".join(f"{model}: {', '.join(found)}" for model, found in places.items())
+        yield Text(f"note: {note} ({where})", style="dim")
+
+
+def _notes(report: Report) -> dict[str, dict[str, list[str]]]:
+    """Return each note with the models and tasks that it is about."""
+    notes: dict[str, dict[str, list[str]]] = {}
     for record in ordered(report):
-        for note in record.notes:
-            notes.setdefault(note, []).append(record.task)
-        for allowed in record.trust:
-            notes.setdefault(f"{record.model}: the suite allowed {allowed}", []).append("")
-    for note, tasks in notes.items():
-        places = [task for task in dict.fromkeys(tasks) if task]
-        where = f" ({', '.join(places)})" if places else ""
-        yield Text(f"note: {note}{where}", style="dim")
+        primary = record.score(record.primary)
+        caveats = primary.caveat.split("; ") if primary and primary.caveat else []
+        allowed = [f"the suite allowed {word}" for word in record.trust]
+        for note in (*record.notes, *caveats, *allowed):
+            tasks = notes.setdefault(note, {}).setdefault(record.model, [])
+            if record.task not in tasks:
+                tasks.append(record.task)
+    return notes
 
 
 def _number(value: float | None, digits: int) -> str:

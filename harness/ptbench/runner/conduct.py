@@ -88,7 +88,9 @@ def _run(
         with listening(watcher.advanced):
             return evaluator(cell)
 
-    cells = [planned.cell for planned in plan.cells if not planned.problem]
+    # Light models first: they answer at once, and their memory is measured before a framework is loaded.
+    ready = sorted((p for p in plan.cells if not p.problem), key=lambda p: plan.parameters(p.cell.model.name))
+    cells = [planned.cell for planned in ready]
     executor = catalog.get(Executor, "serial")
     with closing(executor.run(cells, evaluate)) as records:  # type: ignore[type-var]
         for record in records:

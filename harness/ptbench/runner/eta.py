@@ -15,6 +15,8 @@ from ptbench.runner.plan import PlannedCell
 
 FIXED_COST = 50.0
 """What a cell costs beyond its rows (metrics, intervals, files), counted in rows."""
+PARAMETER_RATE = 1e-10
+"""Seconds per row and parameter before any such model was seen: an encoder of texts on two cores."""
 LIGHT_RATE = 0.0005
 """Seconds per row of a model without known parameters: TF-IDF with its head took 0.0001 to 0.001."""
 
@@ -49,8 +51,10 @@ class Eta:
             for name, rates in self._rates.items()
             if rates and (parameters := self._parameters.get(name, 0))
         }
-        if not own or not seen:
+        if not own:
             return LIGHT_RATE
+        if not seen:
+            return PARAMETER_RATE * own
         size = min(seen, key=lambda parameters: abs(parameters - own))
         return seen[size] * own / size
 

@@ -69,6 +69,11 @@ class Plan:
     models: Mapping[str, ModelPlan] = field(default_factory=dict)
     tasks: Mapping[str, TaskPlan] = field(default_factory=dict)
 
+    def parameters(self, model: str) -> int:
+        """Return the parameters of a model as far as they are known before it is loaded, else 0."""
+        described = self.models[model].description
+        return (described.parameters if described else None) or 0
+
     @property
     def problems(self) -> tuple[str, ...]:
         """Every problem once, with how many cells it costs."""
