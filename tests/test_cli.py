@@ -163,10 +163,23 @@ def test_plan_loads_no_model_and_tells_every_mistake(ptbench: Ptbench, suite: Pa
         .replace("text-classification", "text-clasification")
         .replace('"linear_probe"', '{ use = "linear_probe", strenghts = [1.0] }')
     )
+    wrong = wrong.replace("[models]", "[suit]\n[models]").replace(
+        "[[grid]]",
+        """
+[tasks.gone]
+adapter = "text-classification"
+data = "file:gone.csv"
+[[grid]]""",
+    )
     called = ptbench("plan", written("wrong.toml", wrong))
     assert called.code == 2
-    lines = called.err.splitlines()
+    assert "gone.csv" in called.out.split("problem: ")[1]
+    first, *lines = called.err.splitlines()
+    assert "key 'suit': unknown; did you mean 'suite'?" in first
     assert len(lines) == 3
+    as_json = json.loads(ptbench("plan", written("wrong.toml", wrong), "--json").out)
+    assert len(as_json["mistakes"]) == 4
+    assert len(as_json["problems"]) == 1
     assert "[models.majority] key 'ref': no plugin offers the provider 'basline'" in lines[0]
     assert "did you mean 'baseline'?" in lines[0]
     assert "did you mean 'text-classification'?" in lines[1]

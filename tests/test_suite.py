@@ -25,6 +25,14 @@ seeds = [0, 1]
 """
 
 
+def mistakes_of(path: Path) -> tuple[str, ...]:
+    """Return every mistake in the shape of a suite."""
+    try:
+        return load_suite(path).mistakes
+    except SuiteError as error:
+        return error.mistakes
+
+
 def test_a_grid_takes_all_models_and_tasks_unless_it_names_some(written: Written) -> None:
     suite = load_suite(written("s.toml", GOOD))
     assert suite.grids[0].models == ("a",)
@@ -67,18 +75,13 @@ def test_a_mistake_is_named_with_file_table_key_and_the_nearest(
 ) -> None:
     assert change[0] in GOOD
     path = written("s.toml", GOOD.replace(*change))
-    with pytest.raises(SuiteError) as caught:
-        load_suite(path)
-    assert any(mistake.startswith(f"{path}: ") and message in mistake for mistake in caught.value.mistakes), (
-        caught.value.mistakes
-    )
+    mistakes = mistakes_of(path)
+    assert any(mistake.startswith(f"{path}: ") and message in mistake for mistake in mistakes), mistakes
 
 
 def test_all_mistakes_are_told_at_once(written: Written) -> None:
     path = written("s.toml", GOOD.replace('name = "s"', "").replace("seeds", "sedes"))
-    with pytest.raises(SuiteError) as caught:
-        load_suite(path)
-    assert len(caught.value.mistakes) == 2
+    assert len(mistakes_of(path)) == 2
 
 
 def test_a_suite_that_is_not_there_is_answered_with_the_nearest_file(written: Written) -> None:
@@ -93,8 +96,7 @@ def test_any_text_is_a_suite_or_an_error_for_people(
 ) -> None:
     path = tmp_path_factory.getbasetemp() / "any.toml"
     path.write_text(text, "utf-8", "replace")
-    with pytest.raises(SuiteError):
-        load_suite(path)
+    assert mistakes_of(path)
 
 
 TOML = st.recursive(
@@ -115,5 +117,4 @@ TOML = st.recursive(
     )
 )
 def test_any_shape_is_a_suite_or_an_error_for_people(data: dict[str, object]) -> None:
-    with pytest.raises(SuiteError):
-        _Reader(Path("s.toml")).suite(data, "")
+    assert _Reader(Path("s.toml")).suite(data, "").mistakes

@@ -157,12 +157,10 @@ def load_catalog() -> Catalog:
 
 def missing_modules(offers: Iterable[Offer], distribution: str) -> dict[str, str]:
     """Return the modules that offers require and that are not there, to the command that brings them."""
-    modules = {module for offer in offers for module in offer.requires}
-    return {
-        module: f"pip install '{_extra_of(module, distribution)}'"
-        for module in sorted(modules)
-        if find_spec(module) is None
-    }
+    modules = sorted({module for offer in offers for module in offer.requires})
+    missing = [module for module in modules if find_spec(module) is None]
+    extras = _extras(distribution)
+    return {module: f"pip install '{_bringing(module, modules, extras, distribution)}'" for module in missing}
 
 
 def load_plugin(module: ModuleType) -> Plugin:
@@ -239,17 +237,35 @@ def _distribution(point: metadata.EntryPoint) -> tuple[str, str]:
     return (dist.name, dist.version) if dist else ("unknown", "0")
 
 
-def _extra_of(module: str, distribution: str) -> str:
-    wanted = _normal(DISTRIBUTIONS.get(module, module))
+def _extras(distribution: str) -> dict[str, set[str]]:
+    """Return the extras of a distribution with the packages that each brings."""
     try:
         requirements = metadata.requires(distribution) or []
     except metadata.PackageNotFoundError:
-        requirements = []
+        return {}
+    extras: dict[str, set[str]] = defaultdict(set)
     for requirement in requirements:
         parts = re.match(r"([\w.-]+).*;.*extra\s*==\s*['\"]([\w-]+)['\"]", requirement)
-        if parts and _normal(parts[1]) == wanted:
-            return f"{distribution}[{parts[2]}]"
-    return wanted
+        if parts:
+            extras[parts[2]].add(_normal(parts[1]))
+    return extras
+
+
+def _bringing(module: str, modules: list[str], extras: Mapping[str, set[str]], distribution: str) -> str:
+    """Return what to install for a module.
+
+    That is the extra that brings it and most of the plugin's other modules, the smallest of those; the
+    package itself where no extra has it.
+    """
+    packages = {name: _normal(DISTRIBUTIONS.get(name, name)) for name in modules}
+    fitting = [extra for extra, brought in extras.items() if packages[module] in brought]
+    if not fitting:
+        return packages[module]
+
+    def fit(extra: str) -> tuple[int, int]:
+        return -len(extras[extra] & set(packages.values())), len(extras[extra])
+
+    return f"{distribution}[{min(fitting, key=fit)}]"
 
 
 def _normal(name: str) -> str:

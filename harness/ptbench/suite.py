@@ -7,8 +7,8 @@ against the catalog. Every mistake is collected, so that all are shown at once.
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +36,8 @@ class Entry:
     where: str
     """``suites/x.toml: [models.minilm]``, for error messages."""
     table: Mapping[str, Any]
+    broken: bool = False
+    """Whether a mistake in it was found already."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,10 +64,15 @@ class Suite:
     tasks: Mapping[str, Entry]
     grids: tuple[Grid, ...]
     text: str = field(repr=False, default="")
+    mistakes: tuple[str, ...] = ()
+    """Everything that is wrong with its shape; what is well-formed can be planned all the same."""
 
 
 def load_suite(path: Path) -> Suite:
-    """Read a suite. Raises `SuiteError` with every mistake in its shape."""
+    """Read a suite; mistakes in its shape are in ``mistakes``.
+
+    Raises `SuiteError` where there is no such file or where it is not TOML.
+    """
     try:
         text = path.read_text("utf-8-sig")
     except FileNotFoundError:
@@ -101,25 +108,32 @@ class _Reader:
             self.wrong("[suite]", "key 'name' is missing; give the suite a name")
         models = {k: self.entry(k, v, "models", "ref") for k, v in top.get("models", {}).items()}
         tasks = {k: self.entry(k, v, "tasks", "use") for k, v in top.get("tasks", {}).items()}
-        for entry in tasks.values():
-            self.task(entry)
+        tasks = {k: self.checked(entry, self.task) for k, entry in tasks.items()}
+        models = {k: self.checked(entry, self.model) for k, entry in models.items()}
         if not models:
             self.wrong("[models]", 'names no model; write, say, majority = "baseline:majority"')
         if not tasks:
             self.wrong("[tasks]", 'names no task; write, say, sst2 = "lite/sst2"')
         settings = self.settings(top.get("settings", {}), "[settings]")
-        for entry in models.values():
-            self.settings({k: v for k, v in entry.table.items() if k in SETTINGS}, _tail(entry.where))
         grids = tuple(
             self.grid(table, i, models, tasks) for i, table in enumerate(top.get("grid", []), start=1)
         )
         if not grids:
             self.wrong("[[grid]]", 'is missing; write [[grid]] with protocols = ["linear_probe"]')
         reporters = self.strings(head.get("reporters", ["csv"]), "[suite]", "reporters")
-        if self.mistakes:
-            raise SuiteError(self.mistakes)
         description = head.get("description", "")
-        return Suite(self.path, name, description, settings, reporters, models, tasks, grids, text)
+        mistakes = tuple(self.mistakes)
+        return Suite(self.path, name, description, settings, reporters, models, tasks, grids, text, mistakes)
+
+    def checked(self, entry: Entry, check: Callable[[Entry], None]) -> Entry:
+        """Return an entry marked as broken where a check of it finds a mistake."""
+        before = len(self.mistakes)
+        if not entry.broken:
+            check(entry)
+        return replace(entry, broken=entry.broken or len(self.mistakes) > before)
+
+    def model(self, entry: Entry) -> None:
+        self.settings({k: v for k, v in entry.table.items() if k in SETTINGS}, _tail(entry.where))
 
     def grid(self, value: Any, number: int, models: Mapping[str, Entry], tasks: Mapping[str, Entry]) -> Grid:
         where = "[[grid]]" if number == 1 else f"[[grid]] number {number}"
@@ -182,9 +196,10 @@ class _Reader:
             return Entry(name, where, {short: value})
         if not isinstance(value, dict):
             self.wrong(f"[{group}.{name}]", f"is {value!r}; a text or a table was expected")
-            return Entry(name, where, {short: ""})
+            return Entry(name, where, {}, broken=True)
         if group == "models" and not isinstance(value.get("ref"), str):
             self.wrong(f"[{group}.{name}]", "key 'ref' is missing; write ref = \"provider:name\"")
+            return Entry(name, where, value, broken=True)
         return Entry(name, where, value)
 
     def table(self, value: Any, keys: Mapping[str, tuple[type, ...]], where: str) -> dict[str, Any]:

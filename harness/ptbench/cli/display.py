@@ -63,9 +63,10 @@ class Display:
         """A cell has ended."""
         self.ended += 1
         self.current = None
-        if record.status is not Status.SKIPPED:
-            self.eta.finished(record.cell, seconds)
         self._progress.update(self._bar, completed=self.ended)
+        if record.status is Status.SKIPPED:  # it was told before the run began
+            return
+        self.eta.finished(record.cell, seconds)
         if not self.quiet:
             self.console.print(self._line(record, seconds))
 

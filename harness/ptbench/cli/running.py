@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ptbench.errors import UsageError
+from ptbench.errors import SuiteError, UsageError
 from ptbench.suite import PRECISIONS
 
 if TYPE_CHECKING:
@@ -48,6 +48,8 @@ def run_command(
     as_json: bool,
 ) -> int:
     """Run SUITE and show the table; leave records, predictions and CSVs under results/."""
+    from rich.text import Text
+
     from ptbench import store
     from ptbench.cli.display import Display
     from ptbench.cli.tables import render
@@ -60,9 +62,11 @@ def run_command(
         catalog.get(Reporter, name)
     folder = store.create_run(output, plan.suite.name)
     progress = _console(stderr=True)
-    if plan.problems and not quiet:
+    if plan.problems and not (quiet or as_json):
         blocked = sum(bool(planned.problem) for planned in plan.cells)
         progress.print(f"{blocked} of {len(plan.cells)} cells cannot run:", style="yellow")
+        for problem in plan.problems:
+            progress.print(Text(f"  {problem}"), soft_wrap=True)
     with Display(plan, progress, quiet=quiet or as_json) as display:
         report = conduct(plan, catalog, folder, display, reporters or None)
     if as_json:
@@ -85,12 +89,14 @@ def plan_command(suite: Path, device: str | None, precision: str | None, as_json
     """
     from ptbench.cli.planning import plan_data, show_plan
 
-    plan, _ = _planned(suite, device, precision)
+    plan, mistakes, _ = _look(suite, device, precision)
     if as_json:
-        click.echo(json.dumps(plan_data(plan), indent=2))
+        click.echo(json.dumps({**plan_data(plan), "mistakes": list(mistakes)}, indent=2))
     else:
         show_plan(plan, _console())
-    return 2 if plan.problems else 0
+        for mistake in mistakes:
+            click.echo(f"error: {mistake}", err=True)
+    return 2 if plan.problems or mistakes else 0
 
 
 @click.command("report")
@@ -121,6 +127,15 @@ def report_command(run: Path, reporters: tuple[str, ...], as_json: bool) -> int:
 
 
 def _planned(path: Path, device: str | None, precision: str | None) -> tuple[Plan, Catalog]:
+    """Return the plan of a suite. Raises `SuiteError` with every mistake."""
+    plan, mistakes, catalog = _look(path, device, precision)
+    if mistakes:
+        raise SuiteError(mistakes)
+    return plan, catalog
+
+
+def _look(path: Path, device: str | None, precision: str | None) -> tuple[Plan, tuple[str, ...], Catalog]:
+    """Return the plan of what is well-formed in a suite, and every mistake in the rest."""
     from ptbench.catalog import load_catalog
     from ptbench.runner.plan import make_plan
     from ptbench.runner.resolve import resolve
@@ -129,8 +144,9 @@ def _planned(path: Path, device: str | None, precision: str | None) -> tuple[Pla
     suite = load_suite(path)
     catalog = load_catalog()
     given: dict[str, Any] = {"device": device, "precision": precision}
-    cells = resolve(suite, catalog, {key: value for key, value in given.items() if value is not None})
-    return make_plan(suite, cells, catalog), catalog
+    settings = {key: value for key, value in given.items() if value is not None}
+    cells, mistakes = resolve(suite, catalog, settings)
+    return make_plan(suite, cells, catalog), mistakes, catalog
 
 
 def _console(stderr: bool = False) -> Console:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from ptbench.catalog import Catalog
 from ptbench.data import Task
-from ptbench.errors import DataError, PtbenchError, nearest
+from ptbench.errors import DataError, PluginError, PtbenchError, nearest
 from ptbench.evaluate import chosen_capability
 from ptbench.loading import describe_data, load_task, metrics_of, model_request
 from ptbench.model import Capability, Download, ModelDescription
@@ -188,6 +188,8 @@ def _plan_cell(
         refusal = protocol.refuses(facts) or _refusal(described, facts, capability)
         if refusal:
             return PlannedCell(cell, f"{where}: {refusal}", capability)
+    except PluginError as error:  # what is not installed is not installed for every cell
+        return PlannedCell(cell, str(error))
     except PtbenchError as error:
         return PlannedCell(cell, f"{where}: {error}")
     return PlannedCell(cell, "", capability, _rows(facts, protocol))

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ptbench.catalog import Catalog
-from ptbench.errors import PtbenchError, SuiteError, nearest
+from ptbench.errors import PtbenchError, nearest
 from ptbench.model import Reference, Settings
 from ptbench.offers import (
     Adapter,
@@ -24,16 +24,16 @@ from ptbench.records import Cell, ModelSpec, TaskSpec
 from ptbench.suite import SETTINGS, TASK_KEYS, Entry, Suite, has_type, type_names
 
 
-def resolve(suite: Suite, catalog: Catalog, settings: Mapping[str, Any] | None = None) -> tuple[Cell, ...]:
-    """Return the cells of a suite, grouped by model so that one stays resident.
+def resolve(
+    suite: Suite, catalog: Catalog, settings: Mapping[str, Any] | None = None
+) -> tuple[tuple[Cell, ...], tuple[str, ...]]:
+    """Return the cells of a suite, grouped by model, and every mistake: in its shape, names and options.
 
-    ``settings`` override those of the suite. Raises `SuiteError` with every mistake.
+    What has a mistake has no cells. ``settings`` override those of the suite.
     """
-    resolver = _Resolver(suite, catalog, settings or {})
+    resolver = _Resolver(suite, catalog, settings or {}, list(suite.mistakes))
     cells = resolver.cells()
-    if resolver.mistakes:
-        raise SuiteError(tuple(dict.fromkeys(resolver.mistakes)))
-    return cells
+    return cells, tuple(dict.fromkeys(resolver.mistakes))
 
 
 @dataclass
@@ -52,8 +52,8 @@ class _Resolver:
         found: dict[str, Cell] = {}
         for grid in self.suite.grids:
             protocols = [(entry, self.protocol(entry)) for entry in grid.protocols]
-            for model in (models[name] for name in grid.models):
-                for task in (tasks[name] for name in grid.tasks):
+            for model in (models[name] for name in grid.models if name in models):
+                for task in (tasks[name] for name in grid.tasks if name in tasks):
                     for entry, protocol in protocols:
                         for seed in grid.seeds:
                             if model is None or task is None or protocol is None:
@@ -64,6 +64,8 @@ class _Resolver:
         return tuple(sorted(found.values(), key=lambda cell: order[cell.model.name]))
 
     def model(self, entry: Entry) -> ModelSpec | None:
+        if entry.broken:
+            return None
         text = entry.table["ref"]
         settings = {**self.suite.settings, **{k: v for k, v in entry.table.items() if k in SETTINGS}}
         options = {k: v for k, v in entry.table.items() if k not in SETTINGS and k != "ref"}
@@ -75,6 +77,8 @@ class _Resolver:
         return ModelSpec(entry.name, text, options, Settings(**{**settings, **self.settings}))
 
     def task(self, entry: Entry) -> TaskSpec | None:
+        if entry.broken:
+            return None
         table = dict(entry.table)
         use = table.pop("use", None)
         if use is not None:

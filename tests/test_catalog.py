@@ -1,0 +1,35 @@
+"""The catalog: what a missing extra is called, and what an unknown name is answered with."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+
+import pytest
+
+from ptbench import Metric, PluginError, Provider, UnknownNameError, catalog
+from ptbench.catalog import load_catalog
+
+
+def test_a_missing_extra_is_the_one_that_fits_its_plugin(monkeypatch: pytest.MonkeyPatch) -> None:
+    gone = {"torch", "transformers", "sklearn"}
+    monkeypatch.setattr(catalog, "find_spec", lambda name: None if name in gone else find_spec(name))
+    loaded = load_catalog()
+    with pytest.raises(PluginError, match=r"needs the package 'torch'.*pip install 'ptbench\[hf\]'"):
+        loaded.get(Provider, "hf")
+    with pytest.raises(PluginError, match=r"needs the package 'sklearn'.*pip install 'ptbench\[sklearn\]'"):
+        loaded.get(Provider, "sklearn")
+    assert loaded.get(Provider, "hf", usable=False).name == "hf"
+
+
+def test_an_unknown_name_is_answered_with_the_nearest() -> None:
+    with pytest.raises(
+        UnknownNameError, match=r"no plugin offers the metric 'acuracy'; did you mean 'accuracy'"
+    ):
+        load_catalog().get(Metric, "acuracy")
+
+
+def test_every_offer_has_one_owner() -> None:
+    loaded = load_catalog()
+    assert loaded.clashes() == []
+    assert loaded.broken() == ()
+    assert str(loaded.owner("metric", "f1")) == "sklearn (ptbench 0.1.0)"

