@@ -174,7 +174,7 @@ def _load(manager: pluggy.PluginManager, point: metadata.EntryPoint) -> Plugin:
     plugin = Plugin(point.name, *_distribution(point), file=point.value)
     try:
         module = point.load()
-    except Exception as error:  # a broken plugin must not stop the others, whatever it raises
+    except (Exception, SystemExit) as error:  # a broken plugin must not stop the others
         return replace(plugin, error=one_line(error))
     return _register(manager, module, plugin)
 
@@ -186,7 +186,7 @@ def _register(manager: pluggy.PluginManager, module: ModuleType, plugin: Plugin)
         manager.check_pending()
         _check_marked(module)
         offers = tuple(_offers(manager, module))
-    except Exception as error:  # likewise
+    except (Exception, SystemExit) as error:  # likewise
         if manager.is_registered(module):
             manager.unregister(module)
         return replace(plugin, error=_why(error))
@@ -224,7 +224,7 @@ def _check_marked(module: ModuleType) -> None:
             raise PluginError(f"{name} is not marked; put @ptbench.hookimpl above it")
 
 
-def _why(error: Exception) -> str:
+def _why(error: BaseException) -> str:
     text = one_line(error)
     unknown = re.search(r"unknown hook '(\w+)'", text)
     if unknown:

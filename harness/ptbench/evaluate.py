@@ -70,7 +70,7 @@ class Evaluator:
         with self._log(cell) as log:
             try:
                 record = self._evaluate(cell, started)
-            except Exception as error:  # whatever a plugin raises costs its own cell and no other
+            except (Exception, SystemExit) as error:  # what a plugin raises costs its own cell and no other
                 log.append(traceback.format_exc())
                 text = one_line(error)
                 if not isinstance(error, PtbenchError):

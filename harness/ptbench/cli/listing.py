@@ -62,6 +62,52 @@ def plugins_command(as_json: bool) -> None:
         console.print(Text(f"clash: {clash}", style="red"), soft_wrap=True)
 
 
+@list_group.command("options")
+@click.argument("name", required=False)
+@JSON
+def options_command(name: str | None, as_json: bool) -> None:
+    """Show the options that a suite may give to offers: to all, or to those called NAME."""
+    from rich.table import Table
+    from rich.text import Text
+
+    from ptbench.catalog import GROUPS, load_catalog
+    from ptbench.errors import UnknownNameError, nearest
+    from ptbench.suite import type_names
+
+    catalog = load_catalog()
+    offers = [offer for group in GROUPS for offer, _ in catalog.owned(group) if offer.options]
+    shown = [offer for offer in offers if name in (None, offer.name)]
+    if not shown:
+        known = {offer.name for offer in offers}
+        raise UnknownNameError(f"nothing called '{name}' has options; {nearest(name or '', known)}")
+    rows = [
+        {
+            "offer": f"{offer.group} {offer.name}",
+            "option": option.name,
+            "value": type_names(option.types),
+            "default": option.default,
+            "choices": list(option.choices),
+            "description": option.description,
+        }
+        for offer in shown
+        for option in offer.options
+    ]
+    if as_json:
+        click.echo(json.dumps(rows, indent=2, default=str))
+        return
+    table = Table(header_style="bold")
+    for column in ("offer", "option", "value", "default", "description"):
+        table.add_column(column, overflow="fold")
+    for row in rows:
+        default = "" if row["default"] is None else json.dumps(row["default"], default=str)
+        table.add_row(
+            *(Text(str(row[key])) for key in ("offer", "option", "value")),
+            Text(default),
+            Text(str(row["description"])),
+        )
+    _console().print(table)
+
+
 @list_group.command("hooks")
 @JSON
 def hooks_command(as_json: bool) -> None:

@@ -125,7 +125,7 @@ def _remarks(report: Report) -> Iterator[RenderableType]:
         text = Text(f"{status.value}: ", style="red")
         if len(records) > 1:
             text.append(f"{len(records)} cells: ", style="default")
-        elif records[0].task not in error:
+        elif status is Status.FAILED:  # a skipped cell's reason says where by itself
             text.append(f"{records[0].title}: ", style="default")
         text.append(error, style="default")
         yield text

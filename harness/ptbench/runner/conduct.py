@@ -145,7 +145,7 @@ def write_reports(
     for name in names:
         try:
             written += catalog.get(Reporter, name).write(report, report.folder)
-        except Exception as error:  # whatever a plugin raises must not cost the other reports
+        except (Exception, SystemExit) as error:  # whatever a plugin raises must not cost the other reports
             warned(f"reporter '{name}' failed: {one_line(error)}")
     return written
 
@@ -157,7 +157,7 @@ def observe(catalog: Catalog, watcher: Watcher, hook: str, **facts: Any) -> None
         try:
             wanted = {name: facts[name] for name in implementation.argnames}
             implementation.function(**wanted)
-        except Exception as error:  # an observer must not cost the run
+        except (Exception, SystemExit) as error:  # an observer must not cost the run
             watcher.warned(f"{implementation.plugin_name}: {hook} failed: {one_line(error)}")
 
 
