@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ptbench import Cost, Predictions, Record, Score, Status, UsageError, store
-from ptbench.records import dumps, loads
+from ptbench import Cost, Predictions, Record, Score, Status, UsageError, journal, store
+from ptbench.journal import dumps, loads
 from ptbench.testing import sample_report
 
 FLOATS = st.floats(allow_nan=True, allow_infinity=False)
@@ -50,8 +50,8 @@ def test_a_record_survives_its_line(record: Record) -> None:
 def test_a_last_line_that_was_cut_short_is_left_out(tmp_path: Path) -> None:
     (tmp_path / store.RUN).write_text("{}")
     for record in sample_report(tmp_path).records:
-        store.append_record(tmp_path, record)
-    path = tmp_path / store.RECORDS
+        journal.append_record(tmp_path, record)
+    path = tmp_path / journal.RECORDS
     whole = path.read_text()
     path.write_text(whole[:-20])
     assert len(store.read_report(tmp_path).records) == 2

@@ -24,7 +24,8 @@ from ptbench.loading import load_model, load_task, model_request, primary_metric
 from ptbench.meter import Clock, peak_memory_mb, reset_peak_memory
 from ptbench.model import Capability, Embedder, Model
 from ptbench.offers import FileMetric, Kind, Metric, Outcome, Protocol, SumMetric, TableMetric, Trial
-from ptbench.records import Cell, Cost, ModelSpec, Record, Score, Status, TaskSpec, to_json
+from ptbench.plain import to_json
+from ptbench.records import Cell, Cost, ModelSpec, Record, Score, Status, TaskSpec
 from ptbench.statistics import score
 from ptbench.store import PREDICTIONS, write_predictions
 

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
-import json
-import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -15,6 +12,7 @@ from typing import Any
 
 from ptbench.data import feed
 from ptbench.model import Settings
+from ptbench.plain import to_json
 
 RECORD_VERSION = 1
 
@@ -223,72 +221,6 @@ class Report:
     records: tuple[Record, ...]
     standings: tuple[Standing, ...] = ()
     folder: Path = Path()
-
-
-def to_json(value: Any, without: tuple[str, ...] = ()) -> Any:
-    """Return plain JSON data; a number that is not finite becomes None (JSON has no NaN)."""
-    match value:
-        case float():
-            return value if math.isfinite(value) else None
-        case StrEnum():
-            return value.value
-        case None | bool() | int() | str():
-            return value
-        case Path():
-            return str(value)
-        case Mapping():
-            return {str(key): to_json(item) for key, item in value.items()}
-        case tuple() | list() | set() | frozenset():
-            return [to_json(item) for item in value]
-    if dataclasses.is_dataclass(value):
-        return {
-            f.name: to_json(getattr(value, f.name))
-            for f in dataclasses.fields(value)
-            if f.name not in without
-        }
-    if hasattr(value, "item"):  # a NumPy scalar
-        return to_json(value.item())
-    if hasattr(value, "tolist"):
-        return to_json(value.tolist())
-    return str(value)
-
-
-def dumps(record: Record) -> str:
-    """Return a record as one line of JSON, in ASCII: any text is safe in it, lone surrogates too."""
-    return json.dumps(to_json(record), allow_nan=False)
-
-
-def loads(line: str) -> Record:
-    """Read a record from one line of JSON; fields of later versions are left out.
-
-    Raises `ValueError` where the line is no record.
-    """
-    data = json.loads(line)
-    if not isinstance(data, dict):
-        raise ValueError("a record is a JSON object")
-    data["status"] = Status(data["status"])
-    data["cost"] = Cost(**_known(Cost, data.get("cost") or {}))
-    data["scores"] = tuple(Score(**_floats(_known(Score, s))) for s in data.get("scores") or ())
-    for name in ("notes", "trust", "files"):
-        data[name] = tuple(data.get(name) or ())
-    try:
-        return Record(**_known(Record, data))
-    except TypeError as error:
-        raise ValueError(f"this line is no record: {error}") from None
-
-
-def standing_from_json(data: Mapping[str, Any]) -> Standing:
-    """Read a standing from JSON data."""
-    return Standing(**_floats(_known(Standing, data)))
-
-
-def _known(cls: type, data: Mapping[str, Any]) -> dict[str, Any]:
-    names = {f.name for f in dataclasses.fields(cls)}
-    return {key: value for key, value in data.items() if key in names}
-
-
-def _floats(data: dict[str, Any]) -> dict[str, Any]:
-    return {key: math.nan if value is None else value for key, value in data.items()}
 
 
 def _label(protocol: str, options: Mapping[str, Any]) -> str:

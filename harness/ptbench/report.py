@@ -6,7 +6,8 @@ import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from ptbench.records import Record, Report, Score, Standing, to_json
+from ptbench.plain import to_json
+from ptbench.records import Record, Report, Score, Standing
 
 if TYPE_CHECKING:
     import pandas as pd

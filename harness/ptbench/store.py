@@ -19,9 +19,11 @@ import numpy as np
 
 from ptbench.data import Predictions
 from ptbench.errors import DataError, UsageError
-from ptbench.records import Record, Report, Standing, dumps, loads, standing_from_json, to_json
+from ptbench.journal import read_records, standing_from_json
+from ptbench.plain import to_json
+from ptbench.records import Report, Standing
 
-RUN, RECORDS, STANDINGS, PREDICTIONS = "run.json", "records.jsonl", "standings.json", "predictions"
+RUN, STANDINGS, PREDICTIONS = "run.json", "standings.json", "predictions"
 
 
 def create_run(results: Path, suite: str) -> Path:
@@ -66,14 +68,6 @@ def write_json(path: Path, data: Any) -> None:
     part.replace(path)
 
 
-def append_record(folder: Path, record: Record) -> None:
-    """Add a record to the journal and wait until it is on the disk."""
-    with (folder / RECORDS).open("a", encoding="utf-8") as file:
-        file.write(dumps(record) + "\n")
-        file.flush()
-        os.fsync(file.fileno())
-
-
 def read_report(folder: Path) -> Report:
     """Read a run back. Raises `UsageError` where the folder holds no run.
 
@@ -89,7 +83,7 @@ def read_report(folder: Path) -> Report:
             standings = tuple(map(standing_from_json, json.loads(path.read_text("utf-8"))))
     except (ValueError, TypeError, AttributeError) as error:
         raise UsageError(f"{folder}: {RUN} or {STANDINGS} is damaged: {error}") from None
-    return Report(run, tuple(_read_records(folder / RECORDS)), standings, folder)
+    return Report(run, tuple(read_records(folder)), standings, folder)
 
 
 def write_predictions(path: Path, predictions: Predictions) -> None:
@@ -156,20 +150,3 @@ def _codes(column: Any, labels: Sequence[str]) -> Any:
     position = {label: i for i, label in enumerate(labels)}
     order = np.array([position[label] for label in column.dictionary.to_pylist()], dtype=np.int64)
     return order[column.indices.to_numpy(zero_copy_only=False)]
-
-
-def _read_records(path: Path) -> list[Record]:
-    if not path.is_file():
-        return []
-    lines = path.read_text("utf-8").split("\n")
-    records = []
-    for number, line in enumerate(lines, start=1):
-        if not line.strip():
-            continue
-        try:
-            records.append(loads(line))
-        except (ValueError, KeyError) as error:
-            if number == len(lines):  # no newline after it: the write was cut short
-                continue
-            raise UsageError(f"{path}, line {number}: is no record: {error}") from None
-    return records

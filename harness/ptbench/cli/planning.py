@@ -9,7 +9,8 @@ from rich.table import Table
 from rich.text import Text
 
 from ptbench.model import Download
-from ptbench.records import Cell, to_json
+from ptbench.plain import to_json
+from ptbench.records import Cell
 from ptbench.runner.plan import ModelPlan, Plan, TaskPlan
 
 

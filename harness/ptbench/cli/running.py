@@ -54,7 +54,8 @@ def run_command(
     from ptbench.cli.display import Display
     from ptbench.cli.tables import render
     from ptbench.offers import Reporter
-    from ptbench.records import Status, to_json
+    from ptbench.plain import to_json
+    from ptbench.records import Status
     from ptbench.runner.conduct import conduct
 
     plan, catalog = _planned(suite, device, precision)
@@ -108,7 +109,7 @@ def report_command(run: Path, reporters: tuple[str, ...], as_json: bool) -> int:
     from ptbench import store
     from ptbench.catalog import load_catalog
     from ptbench.cli.tables import render
-    from ptbench.records import to_json
+    from ptbench.plain import to_json
     from ptbench.runner.conduct import write_reports
 
     report: Report = store.read_report(run)

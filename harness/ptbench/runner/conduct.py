@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 from typing import Protocol as Interface
 
-from ptbench import store
+from ptbench import journal, store
 from ptbench.catalog import Catalog
 from ptbench.data import Predictions
 from ptbench.environment import snapshot
@@ -55,7 +55,7 @@ def conduct(
     records: list[Record] = []
 
     def keep(record: Record, seconds: float) -> None:
-        store.append_record(folder, record)
+        journal.append_record(folder, record)
         records.append(record)
         watcher.cell_ended(record, seconds)
         observe(catalog, watcher, "ptbench_record_written", folder=folder, record=record)
