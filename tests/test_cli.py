@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -120,6 +121,7 @@ def test_a_failed_cell_says_why_and_the_others_go_on(
         (["run"], "Missing argument"),
         (["run", "nowhere.toml"], "error: nowhere.toml: there is no such file"),
         (["runn"], "No such command 'runn'"),
+        (["run", "SUITE", "--device", "gpu"], "'gpu' is none of auto, cpu, cuda, cuda:N, mps"),
         (["run", "--colour"], "No such option"),
         (["report", "/"], "error: / holds no run"),
         (["run", "SUITE", "--reporter", "cvs"], "no plugin offers the reporter 'cvs'; did you mean 'csv'?"),
@@ -161,7 +163,7 @@ def test_plan_loads_no_model_and_tells_every_mistake(ptbench: Ptbench, suite: Pa
         suite.read_text()
         .replace("baseline:majority", "basline:majority")
         .replace("text-classification", "text-clasification")
-        .replace('"linear_probe"', '{ use = "linear_probe", strenghts = [1.0] }')
+        .replace('"linear_probe"', '{ use = "linear_probe", strenghts = [1.0], validation = 7.0 }')
     )
     wrong = wrong.replace("[models]", "[suit]\n[models]").replace(
         "[[grid]]",
@@ -176,9 +178,10 @@ data = "file:gone.csv"
     assert "gone.csv" in called.out.split("problem: ")[1]
     first, *lines = called.err.splitlines()
     assert "key 'suit': unknown; did you mean 'suite'?" in first
-    assert len(lines) == 3
+    assert len(lines) == 4
+    assert "key 'validation' is 7.0; a share between 0 and 1 was expected" in lines[3]
     as_json = json.loads(ptbench("plan", written("wrong.toml", wrong), "--json").out)
-    assert len(as_json["mistakes"]) == 4
+    assert len(as_json["mistakes"]) == 5
     assert len(as_json["problems"]) == 1
     assert "[models.majority] key 'ref': no plugin offers the provider 'basline'" in lines[0]
     assert "did you mean 'baseline'?" in lines[0]
@@ -222,3 +225,85 @@ def test_hostile_names_are_inert_in_csv_and_on_the_terminal(
     rows = rows_of(folder_of(tmp_path / "out") / "report.csv")
     assert rows[0]["model"] == "'=cmd()[red]<script>"
     assert "[red]" in called.err
+
+
+def test_a_killed_run_is_reported_with_the_scores_of_what_was_finished(
+    ptbench: Ptbench, suite: Path, tmp_path: Path
+) -> None:
+    whole = ptbench("run", suite, "--output", tmp_path / "out").out
+    folder = folder_of(tmp_path / "out")
+    (folder / "standings.json").unlink()
+    facts = json.loads((folder / "run.json").read_text())
+    (folder / "run.json").write_text(json.dumps({**facts, "status": "running"}))
+    before = (folder / "report.csv").read_bytes()
+    called = ptbench("report", folder)
+    assert called.code == 0
+    assert "this run has not finished: 2 of 2 cells" in called.out
+    assert called.out.split("score ±")[0] == whole.split("score ±")[0]
+    assert (folder / "report.csv").read_bytes() == before
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_signals_end_a_run_in_order(suite: Path, tmp_path: Path, number: int) -> None:
+    text = suite.read_text().replace(
+        "[[grid]]", "[[grid]]\nseeds = [" + ", ".join(map(str, range(400))) + "]"
+    )
+    suite.write_text(text)
+    command = [sys.executable, "-c", "from ptbench.cli import main; main()", "run", str(suite)]
+    running = subprocess.Popen(
+        [*command, "--output", str(tmp_path / "out")],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert running.stderr is not None
+    while not running.stderr.readline().startswith("[ 20/800]"):
+        assert running.poll() is None
+    running.send_signal(number)
+    out, err = running.communicate(timeout=60)
+    assert running.returncode == 130, err
+    assert "Traceback" not in out + err
+    assert "this run has not finished" in out
+    rows = rows_of(folder_of(tmp_path / "out") / "report.csv")
+    assert 20 <= len(rows) // 2 < 800
+
+
+def test_a_reader_that_goes_away_does_not_stop_a_run(suite: Path, tmp_path: Path) -> None:
+    command = (
+        f"{sys.executable} -c 'from ptbench.cli import main; main()' run {suite} --output {tmp_path}/out"
+    )
+    done = subprocess.run(
+        ["bash", "-c", f"{command} 2>&1 | head -1; exit ${{PIPESTATUS[0]}}"],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout
+    assert json.loads((folder_of(tmp_path / "out") / "run.json").read_text())["status"] == "finished"
+
+
+@pytest.mark.parametrize(
+    ("file", "text"),
+    [
+        ("run.json", "[]"),
+        ("run.json", '{"order": 3}'),
+        ("standings.json", '[{"value": "high"}]'),
+        ("records.jsonl", '{"status": "ok", "scores": [3]}\n{}\n'),
+        ("records.jsonl", '{"status": "ok", "cost": 3}\n{}\n'),
+    ],
+)
+def test_a_damaged_run_is_told_in_one_line(
+    ptbench: Ptbench, suite: Path, tmp_path: Path, file: str, text: str
+) -> None:
+    ptbench("run", suite, "--output", tmp_path / "out")
+    folder = folder_of(tmp_path / "out")
+    (folder / file).write_text(text)
+    called = ptbench("report", folder)
+    assert called.code == 2
+    assert len(called.err.splitlines()) == 1
+    assert file in called.err
+
+
+def test_a_task_may_be_called_model(ptbench: Ptbench, suite: Path, tmp_path: Path) -> None:
+    suite.write_text(suite.read_text().replace("[tasks.mine]", "[tasks.model]"))
+    assert ptbench("run", suite, "--output", tmp_path / "out").code == 0
+    header = (folder_of(tmp_path / "out") / "leaderboard.csv").read_text().splitlines()[0]
+    assert header == "model,protocol,model"

@@ -60,6 +60,10 @@ def test_the_kit_finds_a_bad_embedder(embed: Any, message: str) -> None:
     [
         ({"rows": lambda p: np.ones((3, 2))}, "3 rows for 60 examples"),
         ({"rows": lambda p: np.arange(2.0 * len(p)).reshape(-1, 2)}, "depends on"),
+        ({"rows": lambda p: np.full((len(p), 2), [-1.0, 1]), "interval": "wilson"}, "rows are not .hit, 1."),
+        ({"rows": lambda p: np.full((len(p), 2), [1.0, 2]), "interval": "wilson"}, "rows are not .hit, 1."),
+        ({"rows": lambda p: np.ones((len(p), 3)), "interval": "wilson"}, "rows are not .hit, 1."),
+        ({"value": lambda sums: 2 * sums[..., 0], "interval": "wilson"}, "is not the share of hits"),
     ],
 )
 def test_the_kit_finds_a_bad_metric(change: dict[str, Any], message: str) -> None:
@@ -72,5 +76,6 @@ def test_the_kit_finds_a_bad_metric(change: dict[str, Any], message: str) -> Non
         "value": lambda sums: sums[..., 0] / sums[..., 1],
     }
     testing.check_metric(ptbench.SumMetric(**good))
+    testing.check_metric(ptbench.SumMetric(**good, interval="wilson"))
     with pytest.raises(AssertionError, match=message):
         testing.check_metric(ptbench.SumMetric(**{**good, **change}))

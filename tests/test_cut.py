@@ -95,8 +95,11 @@ def test_a_split_without_a_row_is_an_error() -> None:
         DataError, match="d: cut leaves no test row out of 3; choose other shares, or a cut_seed"
     ):
         cut_rows({"n": [1, 2, 3]}, {"test": 0.01}, where="d")
-    with pytest.raises(DataError, match="cut_by: there is no column 'm'; known: n"):
+    with pytest.raises(DataError, match="there is no column 'm' to cut by; known: n"):
         cut_rows({"n": [1, 2, 3]}, {"test": 0.01}, by=["m"])
+    by: Any = [["n"]]
+    with pytest.raises(DataError, match=r"cut_by has \['n'\]; names of columns were expected"):
+        cut_rows({"n": [1, 2, 3]}, {"test": 0.01}, by=by)
 
 
 def test_shares_come_in_one_order() -> None:

@@ -7,8 +7,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
+import ptbench as ptbench_package
 from ptbench import baselines, builtin
 from tests.conftest import Ptbench
 
@@ -49,3 +51,69 @@ def test_seeds_share_features_and_their_cost(ptbench: Ptbench, suite: Path, tmp_
     accuracy = [row for row in standings if row["metric"] == "accuracy"]
     assert sorted(row["best"] for row in accuracy) == [False, True]
     assert sum(row["tied"] for row in accuracy) == 1  # the same predictions cannot be told apart
+
+
+class Odd:
+    """A model whose facts or predictions are not what they should be."""
+
+    def __init__(self, facts: Any) -> None:
+        self.facts = facts
+
+    def fit(self, train: Any, validation: Any, request: Any) -> Any:
+        return self
+
+    def predict(self, examples: Any) -> Any:
+        return {"prediction": np.zeros(len(examples), dtype=np.int64)}
+
+
+@pytest.mark.parametrize("where", ["describe", "load", "array"])
+def test_what_a_provider_does_wrong_costs_its_cells_alone(
+    ptbench: Ptbench, suite: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    def broken(request: Any) -> Any:
+        raise TypeError("not like this")
+
+    facts = ptbench_package.ModelFacts(extra={"some": np.arange(3)})
+    changes: dict[str, Any] = {
+        "describe": {"describe": broken},
+        "load": {"load": broken},
+        "array": {"load": lambda request: Odd(facts)},
+    }
+    monkeypatch.setattr(builtin.baselines, "PROVIDER", replace(baselines.PROVIDER, **changes[where]))
+    called = ptbench("run", suite, "--output", tmp_path / "out")
+    (path,) = tmp_path.glob("out/*/*/records.jsonl")
+    records = {r["model"]: r for r in map(json.loads, path.read_text().splitlines())}
+    assert records["words"]["status"] == "ok"
+    expected = {"describe": "skipped", "load": "failed", "array": "ok"}
+    assert records["majority"]["status"] == expected[where]
+    assert called.code == (0 if where == "array" else 1)
+    if where == "array":
+        assert records["majority"]["facts"]["some"] == [0, 1, 2]
+    if where == "describe":
+        assert "plugin core (ptbench 0.1.0) failed: TypeError: not like this" in records["majority"]["error"]
+
+
+def test_a_model_with_a_failed_seed_is_not_ranked(
+    ptbench: Ptbench, suite: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Moody(Odd):
+        def fit(self, train: Any, validation: Any, request: Any) -> Any:
+            if request.seed:
+                raise RuntimeError("not today")
+            return self
+
+    monkeypatch.setattr(
+        builtin.baselines,
+        "PROVIDER",
+        replace(baselines.PROVIDER, load=lambda request: Moody(ptbench_package.ModelFacts())),
+    )
+    text = suite.read_text().replace(
+        'protocols = ["linear_probe"]', 'protocols = ["linear_probe"]\nseeds = [0, 1]'
+    )
+    suite.write_text(text)
+    called = ptbench("run", suite, "--output", tmp_path / "out")
+    assert called.code == 1
+    (path,) = tmp_path.glob("out/*/*/standings.json")
+    assert {row["model"] for row in json.loads(path.read_text())} == {"words"}
+    board = (path.parent / "leaderboard.csv").read_text().splitlines()
+    assert board[1] == "majority,linear_probe,"

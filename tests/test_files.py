@@ -234,6 +234,16 @@ def test_a_file_is_cut(tmp_path: Path, written: Written) -> None:
             "line 9002: byte 0xe9 at offset 18002 is not utf-8",
         ),
         ("a.csv", CSV, {"encoding": "utf-9"}, "BASE/a.csv: encoding 'utf-9' is unknown"),
+        ("a.csv", CSV, {"encoding": "u\0"}, "BASE/a.csv: encoding 'u\\x00' is unknown"),
+        ("a.csv", CSV, {"encoding": "undefined"}, "BASE/a.csv: encoding 'undefined' is unknown"),
+        ("a.csv", CSV, {"separator": "\0"}, "BASE/a.csv: separator = '\\x00': it may be any character but"),
+        ("a.csv", CSV, {"columns": [1, [2]]}, "BASE/a.csv: option 'columns' has 1; names in quotes were"),
+        (
+            "a.csv",
+            CSV,
+            {"cut": {"test": 0.5}, "cut_by": [[1]]},
+            "BASE/a.csv: cut_by has [1]; names of columns",
+        ),
         ("a.csv", CSV, {"separator": "||"}, "BASE/a.csv: separator = '||': it is one character"),
         ("a.csv.gz", b"no gzip", {}, "BASE/a.csv.gz cannot be read: Not a gzipped file"),
         (
@@ -283,6 +293,8 @@ def test_what_is_not_there_is_answered_with_the_nearest(tmp_path: Path, written:
         "there is no file or folder BASE/review.csv; in BASE: did you mean 'reviews.csv'?"
     )
     assert complaint("nowhere/a.csv", tmp_path).endswith("nor is there a folder BASE/nowhere")
+    assert complaint("a" * 400 + ".csv", tmp_path).endswith("aaa.csv cannot be read: File name too long")
+    assert complaint("~no-such-user/a.csv", tmp_path).startswith("~no-such-user/a.csv: there is no such home")
 
 
 def test_complaints_about_folders(tmp_path: Path, written: Written) -> None:

@@ -370,6 +370,24 @@ def test_several_equal_seeds_are_one() -> None:
     assert three.seed_sd == 0
 
 
+@pytest.mark.parametrize("right", [0, 20])
+def test_seeds_of_a_perfect_or_hopeless_model_have_the_interval_of_one(right: int) -> None:
+    run = table([1] * 20, [1] * right + [0] * (20 - right))
+    shuffled = run.take(range(19, -1, -1))
+    found = _rank(ACCURACY, a=[run, shuffled])["a"]
+    assert (found.ci_low, found.ci_high) == wilson(right, 20)
+    assert math.isnan(_rank(HITS, a=[run, run])["a"].ci_low)  # no proportion, as far as it says
+
+
+def test_a_proportion_that_no_resample_moves_has_wilsons_interval() -> None:
+    wrong = [table([0] * 20, [other] * 20) for other in (1, 2)]  # both always wrong, each in its own way
+    half = [table([1] * 20, [one, 1 - one] * 10) for one in (0, 1)]  # each example is hit by one of the two
+    for runs, hits in ((wrong, 0), (half, 10)):
+        found = _rank(ACCURACY, a=runs)["a"]
+        assert (found.ci_low, found.ci_high) == wilson(hits, 20)
+        assert math.isnan(_rank(HITS, a=runs)["a"].ci_low)
+
+
 def test_undefined_values_are_last_and_never_best() -> None:
     defined = table([0, 1, 0, 1], [1, 0, 1, 1])
     undefined = table([0, 0, 0, 0], [0, 0, 0, 0])

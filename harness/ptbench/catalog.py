@@ -158,7 +158,7 @@ def load_catalog() -> Catalog:
 def missing_modules(offers: Iterable[Offer], distribution: str) -> dict[str, str]:
     """Return the modules that offers require and that are not there, to the command that brings them."""
     modules = sorted({module for offer in offers for module in offer.requires})
-    missing = [module for module in modules if find_spec(module) is None]
+    missing = [module for module in modules if not _installed(module)]
     extras = _extras(distribution)
     return {module: f"pip install '{_bringing(module, modules, extras, distribution)}'" for module in missing}
 
@@ -209,6 +209,8 @@ def _offers(manager: pluggy.PluginManager, module: ModuleType) -> Iterable[Offer
                         f"{caller.name} must return {' or '.join(t.__name__ for t in expected)} offers, "
                         f"not a {type(offer).__name__}"
                     )
+                if not isinstance(offer.requires, tuple):
+                    raise PluginError(f"{caller.name}: requires of '{offer.name}' must be a tuple of modules")
                 if not re.fullmatch(r"[A-Za-z0-9][\w./-]*", offer.name):
                     raise PluginError(
                         f"{caller.name}: '{offer.name}' is no name for an offer; "
@@ -235,6 +237,13 @@ def _why(error: BaseException) -> str:
 def _distribution(point: metadata.EntryPoint) -> tuple[str, str]:
     dist = point.dist
     return (dist.name, dist.version) if dist else ("unknown", "0")
+
+
+def _installed(module: str) -> bool:
+    try:
+        return find_spec(module) is not None
+    except (ModuleNotFoundError, ValueError):  # a parent package is missing; the name is none
+        return False
 
 
 def _extras(distribution: str) -> dict[str, set[str]]:

@@ -29,7 +29,7 @@ CUT_OPTIONS = (
     Option(
         "cut_by",
         (list,),
-        "Columns whose equal values stay in one split; default: all, so only equal rows do.",
+        "Columns whose equal values stay in one split; default: the inputs of the task.",
     ),
 )
 """The options that a source which cuts has; `cut_rows` reads what they say."""
@@ -59,8 +59,10 @@ def cut_rows(
     """
     shares = checked_shares(fractions, where)
     for column in by:
+        if not isinstance(column, str):
+            raise DataError(f"{where}: cut_by has {column!r}; names of columns were expected")
         if column not in rows:
-            raise DataError(f"{where}: cut_by: there is no column '{column}'; {nearest(column, rows)}")
+            raise DataError(f"{where}: there is no column '{column}' to cut by; {nearest(column, rows)}")
     columns = sorted(by or rows)
     cells = zip(*(rows[column] for column in columns), strict=True)
     draws = np.array([_draw((seed, columns, row)) for row in cells])

@@ -86,7 +86,16 @@ def one_line(error: BaseException) -> str:
     >>> one_line(KeyError("x"))
     "KeyError: 'x'"
     """
-    text = " ".join(str(error).split())
+    text = printable(" ".join(str(error).split()))
     if isinstance(error, PtbenchError):
         return text
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
+def printable(text: str) -> str:
+    r"""Return a text with its control characters escaped, so that none of them reaches a terminal.
+
+    >>> printable("red \x1b[31m")
+    'red \\x1b[31m'
+    """
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)

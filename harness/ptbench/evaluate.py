@@ -15,11 +15,12 @@ from pathlib import Path
 from typing import Any
 
 from ptbench import __version__
-from ptbench.border import checked_predictions
+from ptbench.border import checked_facts, checked_outcome, checked_predictions
 from ptbench.catalog import Catalog
 from ptbench.data import Predictions, Task
 from ptbench.errors import ProtocolError, PtbenchError, one_line
 from ptbench.features import FeatureCache, Sides, added, extract
+from ptbench.journal import dumps
 from ptbench.loading import load_model, load_task, model_request, primary_metric
 from ptbench.meter import Clock, peak_memory_mb, reset_peak_memory
 from ptbench.model import Capability, Embedder, Model
@@ -71,6 +72,7 @@ class Evaluator:
         with self._log(cell) as log:
             try:
                 record = self._evaluate(cell, started)
+                dumps(record)  # facts that cannot be written are this cell's fault, and no other's
             except (Exception, SystemExit) as error:  # what a plugin raises costs its own cell and no other
                 log.append(traceback.format_exc())
                 text = one_line(error)
@@ -85,9 +87,10 @@ class Evaluator:
         kind = self.catalog.get(Kind, task.kind)
         reset = reset_peak_memory()
         capability, model, load_seconds = self._load(cell, protocol, task.kind)
-        work = _Work(self, cell, model, task, kind, data_digest)
-        outcome = protocol.run(work.trial(protocol.filled(cell.options)))
         who = f"{cell.model.reference} on {cell.task.name}"
+        checked_facts(model, who)
+        work = _Work(self, cell, model, task, kind, data_digest)
+        outcome = checked_outcome(protocol.run(work.trial(protocol.filled(cell.options))), who)
         predictions = checked_predictions(outcome.columns, kind, task, who)
         cost = work.cost(len(predictions), load_seconds, peak_memory_mb() if reset else None)
         write_predictions(self.folder / PREDICTIONS / f"{cell.id}.parquet", predictions)

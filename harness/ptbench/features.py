@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from ptbench.border import checked_features
+from ptbench.border import checked_facts, checked_features
 from ptbench.data import Examples
 from ptbench.model import Embedder
 from ptbench.offers import Kind
@@ -58,7 +58,7 @@ def extract(model: Embedder, examples: Examples, kind: Kind, who: str) -> Featur
     Equal inputs are embedded once; in pair tasks one premise often stands in many rows.
     """
     started = time.perf_counter()
-    before = model.facts.counts
+    before = checked_facts(model, who).counts
     columns = [c for c in kind.pair or () if c in examples.columns] or None
     if columns is None:
         features = checked_features(model.embed(examples), len(examples), who)

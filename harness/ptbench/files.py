@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ptbench.cut import CUT_OPTIONS, checked_shares, cut_rows
 from ptbench.data import Rows
-from ptbench.delimited import Dialect
+from ptbench.delimited import Dialect, brief
 from ptbench.errors import DataError, nearest
 from ptbench.formats import read_header, read_rows, split_name
 from ptbench.offers import DataDescription, DataRequest, Option, Source
@@ -75,22 +75,43 @@ def load(request: DataRequest) -> Mapping[str, Rows]:
 
 
 def _path(request: DataRequest) -> Path:
-    return request.base / Path(request.reference.name).expanduser()
+    try:
+        return request.base / Path(request.reference.name).expanduser()
+    except RuntimeError:  # "~name", of which nobody knows the home
+        raise DataError(f"{request.reference.name}: there is no such home folder; write the path") from None
 
 
 def _dialect(request: DataRequest) -> Dialect:
-    options = request.options
+    options, where = request.options, _path(request)
     columns = options.get("columns")
+    for column in columns or ():
+        if not isinstance(column, str):
+            raise DataError(f"{where}: option 'columns' has {column!r}; names in quotes were expected")
+    separator = options.get("separator")
+    if separator == "\0":  # the csv module takes it for none at all
+        raise DataError(f"{where}: separator = {separator!r}: it may be any character but this one")
+    encoding = options.get("encoding") or "utf-8"
+    try:
+        "a".encode(encoding)
+    except (LookupError, ValueError):
+        raise DataError(f"{where}: encoding {encoding!r} is unknown; utf-8 and latin-1 are usual") from None
     return Dialect(
         columns=None if columns is None else tuple(columns),
-        separator=options.get("separator"),
-        encoding=options.get("encoding") or "utf-8",
+        separator=separator,
+        encoding=encoding,
         quoting=options.get("quoting", True),
     )
 
 
 def _files(path: Path, request: DataRequest) -> dict[str, Path]:
-    """Return the file of each split."""
+    """Return the file of each split. Raises `DataError` where there is none, or none may be looked for."""
+    try:
+        return _found(path, request)
+    except OSError as error:  # a name that is too long, a folder that is closed to us
+        raise DataError(f"{path} cannot be read: {error.strerror or brief(error)}") from None
+
+
+def _found(path: Path, request: DataRequest) -> dict[str, Path]:
     if path.is_file():
         return {ALL: path}
     if not path.is_dir():

@@ -8,7 +8,7 @@ import math
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from ptbench.errors import UsageError
 from ptbench.plain import to_json
@@ -33,14 +33,14 @@ def read_records(folder: Path) -> list[Record]:
     path = folder / RECORDS
     if not path.is_file():
         return []
-    lines = path.read_text("utf-8").split("\n")
+    lines = path.read_text("utf-8", "replace").split("\n")
     records = []
     for number, line in enumerate(lines, start=1):
         if not line.strip():
             continue
         try:
             records.append(loads(line))
-        except (ValueError, KeyError) as error:
+        except ValueError as error:
             if number == len(lines):  # no newline after it: the write was cut short
                 continue
             raise UsageError(f"{path}, line {number}: is no record: {error}") from None
@@ -57,29 +57,39 @@ def loads(line: str) -> Record:
 
     Raises `ValueError` where the line is no record.
     """
-    data = json.loads(line)
-    if not isinstance(data, dict):
-        raise ValueError("a record is a JSON object")
-    data["status"] = Status(data["status"])
-    data["cost"] = Cost(**_known(Cost, data.get("cost") or {}))
-    data["scores"] = tuple(Score(**_floats(_known(Score, s))) for s in data.get("scores") or ())
-    for name in ("notes", "trust", "files"):
-        data[name] = tuple(data.get(name) or ())
     try:
+        data = json.loads(line)
+        data["status"] = Status(data["status"])
+        data["cost"] = Cost(**_known(Cost, data.get("cost") or {}))
+        data["scores"] = tuple(_numbered(Score(**_known(Score, s))) for s in data.get("scores") or ())
+        for name in ("notes", "trust", "files"):
+            data[name] = tuple(data.get(name) or ())
         return Record(**_known(Record, data))
-    except TypeError as error:
+    except (AttributeError, KeyError, TypeError) as error:
         raise ValueError(f"this line is no record: {error}") from None
 
 
 def standing_from_json(data: Mapping[str, Any]) -> Standing:
-    """Read a standing from JSON data."""
-    return Standing(**_floats(_known(Standing, data)))
+    """Read a standing from JSON data. Raises `ValueError` where it is none."""
+    try:
+        return _numbered(Standing(**_known(Standing, data)))
+    except (AttributeError, TypeError) as error:
+        raise ValueError(f"this is no standing: {error}") from None
+
+
+T = TypeVar("T", Score, Standing)
+
+
+def _numbered(made: T) -> T:
+    """Return it with its numbers as numbers: JSON has no NaN, and so null stands for it."""
+    floats = [f.name for f in dataclasses.fields(made) if f.type == "float"]
+    values: dict[str, Any] = {name: getattr(made, name) for name in floats}
+    if bad := [name for name, value in values.items() if isinstance(value, str | bool)]:
+        raise TypeError(f"{bad[0]} is no number")
+    numbers: dict[str, Any] = {n: math.nan if v is None else float(v) for n, v in values.items()}
+    return dataclasses.replace(made, **numbers)
 
 
 def _known(cls: type, data: Mapping[str, Any]) -> dict[str, Any]:
     names = {f.name for f in dataclasses.fields(cls)}
     return {key: value for key, value in data.items() if key in names}
-
-
-def _floats(data: dict[str, Any]) -> dict[str, Any]:
-    return {key: math.nan if value is None else value for key, value in data.items()}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -31,13 +31,9 @@ def load_task(spec: TaskSpec, base: Path, catalog: Catalog) -> Task:
     metrics = metrics_of(spec, adapter)
     options = {**spec.options, "note": spec.note}
     task = adapter.build(rows, TaskRequest(spec.name, metrics, options, spec.data))
-    for name in task.metrics:
-        metric = catalog.metric(name)
-        if metric.binary and len(task.labels) != 2:
-            raise DataError(
-                f"{where}: metric '{name}' is for two labels, this task has {len(task.labels)}; "
-                f"use macro_{name} or take it out of 'metrics'"
-            )
+    binary = [name for name in task.metrics if catalog.metric(name).binary]
+    if binary and len(task.labels) != 2:
+        raise DataError(f"{where}: {_too_binary(binary, len(task.labels), catalog)}")
     return replace(task, name=spec.name, note=spec.note)
 
 
@@ -79,10 +75,34 @@ def load_model(
     return model
 
 
+def _too_binary(names: Sequence[str], labels: int, catalog: Catalog) -> str:
+    """Say which metrics are for two labels, and which metrics of the catalog do the same for more."""
+    offered = catalog.names(Metric.group)
+    others = [other for name in names for other in (f"macro_{name}", f"{name}_ovr") if other in offered]
+    quoted = ", ".join(f"'{name}'" for name in names)
+    what, them = (f"metric {quoted} is", "it") if len(names) == 1 else (f"metrics {quoted} are", "them")
+    use = f"use {', '.join(others)} or " if others else ""
+    return f"{what} for two labels, this task has {labels}; {use}take {them} out of 'metrics'"
+
+
 def _data_request(spec: TaskSpec, base: Path, catalog: Catalog) -> tuple[Source, DataRequest]:
     source = catalog.get(Source, spec.data.partition(":")[0])
     reference = Reference.parse(spec.data, revisions=source.revisions)
-    return source, DataRequest(reference, spec.data_options, base)
+    options = spec.data_options
+    if not options.get("cut_by") and any(option.name == "cut_by" for option in source.options):
+        options = {**options, "cut_by": _input_columns(spec, catalog)}
+    return source, DataRequest(reference, options, base)
+
+
+def _input_columns(spec: TaskSpec, catalog: Catalog) -> list[str]:
+    """Return the columns that a model gets to see.
+
+    A source cuts by these: rows that differ in id or label only would leak from train into test.
+    """
+    adapter = catalog.get(Adapter, spec.adapter, usable=False)
+    options = adapter.filled(spec.options)
+    others = (options.get("target"), options.get("id"))
+    return [column for column in adapter.columns(options) if column not in others]
 
 
 def _roles(splits: Mapping[str, Rows], spec: TaskSpec, where: str) -> dict[str, Rows]:

@@ -42,6 +42,8 @@ class Option:
     default: Any = None
     choices: tuple[Any, ...] = ()
     required: bool = False
+    check: Callable[[Any], str | None] = lambda value: None
+    """What is wrong with a value that has one of the types, or None."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

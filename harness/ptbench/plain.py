@@ -31,8 +31,6 @@ def to_json(value: Any, without: tuple[str, ...] = ()) -> Any:
             for f in dataclasses.fields(value)
             if f.name not in without
         }
-    if hasattr(value, "item"):  # a NumPy scalar
-        return to_json(value.item())
-    if hasattr(value, "tolist"):
+    if hasattr(value, "tolist"):  # a NumPy array or scalar
         return to_json(value.tolist())
     return str(value)

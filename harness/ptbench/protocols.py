@@ -5,21 +5,24 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from ptbench.border import checked_column, checked_columns, checked_facts
 from ptbench.data import Columns, Split
-from ptbench.errors import ProtocolError
+from ptbench.errors import ModelError, ProtocolError
 from ptbench.model import Capability, FitRequest, Fittable, Peeker, Predictor
-from ptbench.offers import Outcome, Protocol, TaskFacts, Trial
+from ptbench.offers import Column, Outcome, Protocol, TaskFacts, Trial
 
 
 def own_recipe(trial: Trial, train: Split | None = None, validation: Split | None = None) -> Columns | None:
     """Return predictions of a model that brings its own recipe, or None where it has none.
 
     A sentinel that peeks is shown the test split; a model that fits itself is given ``train`` and
-    ``validation``, if the protocol has any to give, and never the test split.
+    ``validation``, if the protocol has any to give, and never the test split. Both get the protocol's
+    options, with the defaults for those that the suite did not give.
     """
     model = trial.model
     task = trial.task
-    request = FitRequest(task.kind, task.labels, trial.seed)
+    checked_facts(model, _who(trial))  # without them a model is none of the classes that are asked for here
+    request = FitRequest(task.kind, task.labels, trial.seed, trial.options)
     test = task.split("test")
     if isinstance(model, Peeker):
         with trial.phase("predict"):
@@ -65,13 +68,22 @@ def _as_is(trial: Trial) -> Outcome:
         return Outcome(own)
     model = trial.model
     assert isinstance(model, Predictor)
+    examples = trial.task.split("test").examples
     with trial.phase("predict"):
-        columns = dict(model.predict(trial.task.split("test").examples))
-    if model.facts.labels:
-        order = label_mapping(model.facts.labels, trial.task.labels)
-        columns["scores"] = columns["scores"][:, order]
-        columns.pop("prediction", None)  # it is the largest of the mapped scores
-    return Outcome(columns)
+        columns = model.predict(examples)
+    labels = model.facts.labels
+    if not labels:
+        return Outcome(columns)
+    who = _who(trial)
+    order = label_mapping(labels, trial.task.labels)
+    if "scores" not in checked_columns(columns, who):
+        raise ModelError(
+            f"{who}: returned no column 'scores'; a model with labels of its own must, in their order"
+        )
+    column = Column("scores", "scores")
+    scores = checked_column(columns["scores"], column, len(examples), labels, examples.ids, who)
+    # without a prediction: it is the largest of the mapped scores
+    return Outcome({**{k: v for k, v in columns.items() if k != "prediction"}, "scores": scores[:, order]})
 
 
 def _zero_shot(trial: Trial) -> Outcome:
@@ -91,6 +103,10 @@ def _zero_shot_refuses(facts: TaskFacts) -> str | None:
         "zero_shot gives the similarity of two inputs: it is for pairs with a number as target "
         f"(sentence-similarity), and this task is {facts.kind.name}"
     )
+
+
+def _who(trial: Trial) -> str:
+    return f"{type(trial.model).__name__} on {trial.task.name}"
 
 
 def _some(labels: tuple[str, ...]) -> str:

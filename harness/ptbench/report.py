@@ -76,7 +76,8 @@ def tidy(report: Report) -> pd.DataFrame:
         for record in ordered(report)
         for score in (record.scores or (None,))
     ]
-    return pd.DataFrame(rows, columns=list(COLUMNS))
+    frame = pd.DataFrame(rows, columns=list(COLUMNS))
+    return frame.astype(dict.fromkeys(("n", "parameters"), "Int64"))  # a cell without stays empty
 
 
 def leaderboard(report: Report) -> pd.DataFrame:
@@ -86,14 +87,10 @@ def leaderboard(report: Report) -> pd.DataFrame:
     tasks = tasks_of(report)
     stand = {(s.task, s.metric, s.model, s.protocol): s.value for s in report.standings}
     rows = [
-        {
-            "model": model,
-            "protocol": protocol,
-            **{task: stand.get((task, metric, model, protocol)) for task, metric in tasks.items()},
-        }
+        [model, protocol, *(stand.get((task, metric, model, protocol)) for task, metric in tasks.items())]
         for model, protocol in entries_of(report)
     ]
-    return pd.DataFrame(rows, columns=["model", "protocol", *tasks])
+    return pd.DataFrame(rows, columns=["model", "protocol", *tasks])  # a task may be called "model"
 
 
 def ordered(report: Report) -> list[Record]:
@@ -144,16 +141,13 @@ def safe_cell(value: Any) -> Any:
 
 def csv_text(frame: pd.DataFrame) -> str:
     """Return a table as CSV with bare numbers and inert text."""
-    safe = frame.rename(columns=safe_cell)
-    for name in safe.columns:
-        if safe[name].dtype == object or str(safe[name].dtype) in ("str", "string"):
-            safe[name] = safe[name].map(safe_cell)
-    return str(safe.to_csv(index=False, lineterminator="\n"))
+    header = [safe_cell(name) for name in frame.columns]
+    return str(frame.map(safe_cell).to_csv(index=False, header=header, lineterminator="\n"))
 
 
 def _row(record: Record, score: Score | None, standing: Standing | None) -> dict[str, Any]:
     phases = record.cost.phases
-    return {
+    row = {
         **{name: getattr(record, name) for name in _SAME},
         "options": _json(record.options),
         "status": record.status.value,
@@ -174,6 +168,7 @@ def _row(record: Record, score: Score | None, standing: Standing | None) -> dict
         "data_digest": record.fingerprints.get("data", ""),
         "plugin": next((v for k, v in record.plugins.items() if k.startswith("provider:")), ""),
     }
+    return {name: _utf8(value) if isinstance(value, str) else value for name, value in row.items()}
 
 
 _SAME = (
@@ -186,6 +181,11 @@ _OF_COST = ("seconds", "load_seconds", "features_reused", "examples_per_s", "par
 
 def _json(value: Any) -> str:
     return json.dumps(to_json(value), ensure_ascii=False) if value else ""
+
+
+def _utf8(text: str) -> str:
+    """Return text that UTF-8 can hold: a lone surrogate becomes its escape."""
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def _join(texts: Sequence[str]) -> str:

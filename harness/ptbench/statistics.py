@@ -98,9 +98,11 @@ def standings(
     """Return where each (model, protocol) stands on one metric of one task, the best first.
 
     ``entries`` has the predictions of one or several seeds each, on the same examples. A value is the
-    mean over seeds; for a single seed its interval is that of `score`, for several it resamples the
-    examples, the same ones for all seeds. So intervals tell how the value would differ on other
-    examples, and ``seed_sd`` how it differs between seeds.
+    mean over seeds; for a single seed its interval is that of `score`, and so it is where all seeds
+    predict the same. For seeds that differ it resamples the examples, the same ones for all seeds; where
+    that is undefined since all resamples are equal (every seed is always wrong, each in its own way), a
+    proportion has Wilson's interval of the mean rate, on as many examples as one seed has. So intervals
+    tell how the value would differ on other examples, and ``seed_sd`` how it differs between seeds.
 
     Every entry is compared with the best on the same resamples of examples (a paired bootstrap; Koehn
     2004, EMNLP). With fewer than `FEWEST` examples on which the two differ, the interval of the
@@ -123,7 +125,7 @@ def standings(
     for group in (peers, *([row] for row in rows if row not in peers)):
         _bootstrap(metric, group, seed, resamples)
     for row in rows:
-        if len(row.runs) == 1:
+        if _same_examples(row.runs) and not _differing(row.runs).any():
             alone = score(metric, row.runs[0], seed=seed, resamples=resamples)
             row.ends = (alone.ci_low, alone.ci_high)
         if row is best:
@@ -189,6 +191,9 @@ def _bootstrap(metric: SumMetric | TableMetric, group: list[_Entry], seed: int, 
     for row, values in zip(group, zip(*draws, strict=True), strict=True):
         row.draws = np.concatenate(values)
         row.ends = interval(row.draws, row.value)[:2]
+        if math.isnan(row.ends[0]) and isinstance(metric, SumMetric) and metric.interval == "wilson":
+            n = len(row.runs[0])  # the seeds of one example are no examples of their own
+            row.ends = wilson(min(row.value, 1.0) * n, n)
 
 
 def _paired(best: _Entry, row: _Entry) -> tuple[float, float]:
@@ -196,14 +201,20 @@ def _paired(best: _Entry, row: _Entry) -> tuple[float, float]:
     assert best.draws is not None
     assert row.draws is not None
     low, high, _ = quantiles(best.draws - row.draws)
-    first, *others = best.runs + row.runs
+    differs = _differing(best.runs + row.runs)
+    if not differs.any():
+        return 0.0, 0.0
+    return (min(low, 0.0), max(high, 0.0)) if differs.sum() < FEWEST else (low, high)
+
+
+def _differing(runs: Sequence[Predictions]) -> NDArray[np.bool_]:
+    """Return for every example whether some runs on the same examples predict differently there."""
+    first, *others = runs
     differs = np.zeros(len(first), dtype=bool)
     for run in others:
         for column in first:
             differs |= _unequal(first[column], run[column])
-    if not differs.any():
-        return 0.0, 0.0
-    return (min(low, 0.0), max(high, 0.0)) if differs.sum() < FEWEST else (low, high)
+    return differs
 
 
 def _same_examples(runs: Sequence[Predictions]) -> bool:

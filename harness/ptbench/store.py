@@ -31,7 +31,7 @@ def create_run(results: Path, suite: str) -> Path:
 
     Two runs that start in the same second get different folders.
     """
-    parent = results / slug(suite)
+    parent = results.resolve() / slug(suite)  # a plugin may change the working directory
     stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
     try:
         parent.mkdir(parents=True, exist_ok=True)
@@ -77,11 +77,13 @@ def read_report(folder: Path) -> Report:
         raise UsageError(f"{folder} holds no run (no {RUN}); give the folder results/<suite>/<run>")
     try:
         run = json.loads((folder / RUN).read_text("utf-8"))
+        if not isinstance(run, dict) or not isinstance(run.get("order", {}), dict):
+            raise ValueError("it does not hold what a run writes")
         path = folder / STANDINGS
         standings: tuple[Standing, ...] = ()
         if path.is_file():
             standings = tuple(map(standing_from_json, json.loads(path.read_text("utf-8"))))
-    except (ValueError, TypeError, AttributeError) as error:
+    except (ValueError, TypeError) as error:
         raise UsageError(f"{folder}: {RUN} or {STANDINGS} is damaged: {error}") from None
     return Report(run, tuple(read_records(folder)), standings, folder)
 

@@ -6,15 +6,19 @@ against the catalog. Every mistake is collected, so that all are shown at once.
 
 from __future__ import annotations
 
+import math
+import re
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from datetime import date, time
 from pathlib import Path
 from typing import Any
 
 from ptbench.errors import SuiteError, nearest
 
 SETTINGS: Mapping[str, tuple[type, ...]] = {"device": (str,), "precision": (str,), "batch_tokens": (int,)}
+DEVICE = r"auto|cpu|mps|cuda(:\d+)?"
 PRECISIONS = ("fp32", "bf16", "fp16")
 TASK_KEYS: Mapping[str, tuple[type, ...]] = {
     "use": (str,),
@@ -35,6 +39,8 @@ class Entry:
     name: str
     where: str
     """``suites/x.toml: [models.minilm]``, for error messages."""
+    place: str
+    """The same without the file."""
     table: Mapping[str, Any]
     broken: bool = False
     """Whether a mistake in it was found already."""
@@ -83,7 +89,7 @@ def load_suite(path: Path) -> Suite:
         raise SuiteError([f"{path}: cannot be read: {error}"]) from None
     try:
         data = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:  # not only TOMLDecodeError: a number of 5000 digits
         raise SuiteError([f"{path}: is not TOML: {error}"]) from None
     return _Reader(path).suite(data, text)
 
@@ -106,6 +112,8 @@ class _Reader:
         name = head.get("name", "")
         if not name.strip():
             self.wrong("[suite]", "key 'name' is missing; give the suite a name")
+        elif not name.isprintable():
+            self.wrong("[suite]", f"key 'name' is {name!r}; it must be printable")
         models = {k: self.entry(k, v, "models", "ref") for k, v in top.get("models", {}).items()}
         tasks = {k: self.entry(k, v, "tasks", "use") for k, v in top.get("tasks", {}).items()}
         tasks = {k: self.checked(entry, self.task) for k, entry in tasks.items()}
@@ -133,7 +141,7 @@ class _Reader:
         return replace(entry, broken=entry.broken or len(self.mistakes) > before)
 
     def model(self, entry: Entry) -> None:
-        self.settings({k: v for k, v in entry.table.items() if k in SETTINGS}, _tail(entry.where))
+        self.settings({k: v for k, v in entry.table.items() if k in SETTINGS}, entry.place)
 
     def grid(self, value: Any, number: int, models: Mapping[str, Entry], tasks: Mapping[str, Entry]) -> Grid:
         where = "[[grid]]" if number == 1 else f"[[grid]] number {number}"
@@ -149,14 +157,14 @@ class _Reader:
                 self.wrong(where, f"key '{key}' is empty; leave it out to take all of [{key}]")
         protocols = []
         for item in table.get("protocols", []):
-            if isinstance(item, str):
-                protocols.append(Entry(item, f"{self.path}: {where}", {}))
-            elif isinstance(item, dict) and isinstance(item.get("use"), str):
-                options = {k: v for k, v in item.items() if k != "use"}
-                protocols.append(Entry(item["use"], f"{self.path}: {where}", options))
-            else:
+            options = {"use": item} if isinstance(item, str) else item
+            if not isinstance(options, dict) or not isinstance(options.get("use"), str):
                 self.wrong(where, f"key 'protocols': {item!r} is neither a name nor {{ use = NAME, … }}")
-        if not protocols:
+            elif self.plain(options, where, "protocols"):
+                name = options["use"]
+                options = {k: v for k, v in options.items() if k != "use"}
+                protocols.append(Entry(name, f"{self.path}: {where}", where, options))
+        if not table.get("protocols"):
             self.wrong(where, "key 'protocols' names none; write, say, protocols = [\"linear_probe\"]")
         seeds = table.get("seeds", [0])
         if not seeds or not all(isinstance(s, int) and not isinstance(s, bool) and s >= 0 for s in seeds):
@@ -165,19 +173,22 @@ class _Reader:
         return Grid(f"{self.path}: {where}", named["models"], named["tasks"], tuple(protocols), tuple(seeds))
 
     def task(self, entry: Entry) -> None:
-        where = _tail(entry.where)
+        where = entry.place
         self.typed({k: v for k, v in entry.table.items() if k in TASK_KEYS}, TASK_KEYS, where)
         if "use" not in entry.table:
             for key in ("adapter", "data"):
                 if key not in entry.table:
                     self.wrong(where, f"key '{key}' is missing; a task needs adapter and data (or use)")
-        for key, item in (("splits", str), ("limit", int)):
+        for key, item, words in (
+            ("splits", str, "a name of a split"),
+            ("limit", int, "a whole number from 1"),
+        ):
             table = entry.table.get(key, {})
             for role, value in table.items() if isinstance(table, dict) else ():
                 if role not in ROLES:
                     self.wrong(where, f"key '{key}.{role}': unknown; {nearest(role, ROLES)}")
-                elif not isinstance(value, item) or isinstance(value, bool) or value in (0, ""):
-                    self.wrong(where, f"key '{key}.{role}' is {value!r}; {type_names((item,))} was expected")
+                elif not has_type(value, (item,)) or value == "" or (item is int and value < 1):
+                    self.wrong(where, f"key '{key}.{role}' is {value!r}; {words} was expected")
         if isinstance(entry.table.get("metrics"), list):
             self.strings(entry.table["metrics"], where, "metrics")
 
@@ -188,19 +199,35 @@ class _Reader:
             self.wrong(where, f"key 'precision' is '{precision}'; {nearest(precision, PRECISIONS)}")
         if checked.get("batch_tokens", 1) < 1:
             self.wrong(where, "key 'batch_tokens' must be at least 1")
+        device = checked.get("device", "auto")
+        if not re.fullmatch(DEVICE, device):
+            hint = nearest(device, ("auto", "cpu", "cuda", "cuda:0", "mps"))
+            self.wrong(where, f"key 'device' is '{device}'; {hint}")
         return checked
 
     def entry(self, name: str, value: Any, group: str, short: str) -> Entry:
-        where = f"{self.path}: [{group}.{name}]"
-        if isinstance(value, str):
-            return Entry(name, where, {short: value})
-        if not isinstance(value, dict):
-            self.wrong(f"[{group}.{name}]", f"is {value!r}; a text or a table was expected")
-            return Entry(name, where, {}, broken=True)
-        if group == "models" and not isinstance(value.get("ref"), str):
-            self.wrong(f"[{group}.{name}]", "key 'ref' is missing; write ref = \"provider:name\"")
-            return Entry(name, where, value, broken=True)
-        return Entry(name, where, value)
+        place = f"[{group}.{name}]"
+        entry = Entry(
+            name, f"{self.path}: {place}", place, {short: value} if isinstance(value, str) else value
+        )
+        if not name.strip():
+            self.wrong(f"[{group}]", f"key {name!r}: a name is empty; give it one, since the report shows it")
+        elif not name.isprintable():
+            self.wrong(f"[{group}]", f"key {name!r}: a name must be printable, since the report shows it")
+        elif not isinstance(entry.table, dict):
+            self.wrong(place, f"is {value!r}; a text or a table was expected")
+        elif group == "models" and not isinstance(entry.table.get("ref"), str):
+            self.wrong(place, "key 'ref' is missing; write ref = \"provider:name\"")
+        elif self.plain(entry.table, place, ""):
+            return entry
+        return replace(entry, broken=True)
+
+    def plain(self, value: Any, where: str, key: str) -> bool:
+        """Whether all of a value can be compared and written as JSON; what cannot is a mistake."""
+        odd = tuple(_odd(value, key))
+        for what in odd:
+            self.wrong(where, what)
+        return not odd
 
     def table(self, value: Any, keys: Mapping[str, tuple[type, ...]], where: str) -> dict[str, Any]:
         if not isinstance(value, dict):
@@ -229,7 +256,39 @@ class _Reader:
         return ()
 
     def wrong(self, where: str, what: str) -> None:
-        self.mistakes.append(f"{self.path}: {where} {what}")
+        self.mistakes.append(printable(f"{self.path}: {where} {what}"))
+
+
+def task_mistakes(path: Path, place: str, table: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return what is wrong with the shape of a task that stands elsewhere: a plugin's named task."""
+    reader = _Reader(path)
+    entry = Entry("", f"{path}: {place}", place, table)
+    if reader.plain(table, place, ""):
+        reader.task(entry)
+    return tuple(reader.mistakes)
+
+
+def printable(text: str) -> str:
+    r"""Return a text in one line that a terminal can show.
+
+    >>> printable("key 'a\nb'")
+    "key 'a\\nb'"
+    """
+    return "".join(char if char.isprintable() else repr(char)[1:-1] for char in text)
+
+
+def _odd(value: Any, key: str) -> Iterator[str]:
+    match value:
+        case dict():
+            for name, item in value.items():
+                yield from _odd(item, f"{key}.{name}" if key else name)
+        case list():
+            for item in value:
+                yield from _odd(item, key)
+        case float() if not math.isfinite(value):
+            yield f"key '{key}' is {value!r}; a finite number was expected"
+        case date() | time():
+            yield f"key '{key}' is {value}; write a date as a text in quotes"
 
 
 def has_type(value: Any, types: tuple[type, ...]) -> bool:
@@ -250,7 +309,3 @@ def type_names(types: tuple[type, ...]) -> str:
         dict: "a table",
     }
     return " or ".join(names.get(t, t.__name__) for t in types)
-
-
-def _tail(where: str) -> str:
-    return where.rsplit(": ", 1)[-1]

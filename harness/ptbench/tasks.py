@@ -7,7 +7,7 @@ file open.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -120,29 +120,45 @@ def _label_space(
         if labels:
             raise DataError(f"{where}: 'labels' makes no sense, since {kind.name} has no labels")
         return (), {}
-    if isinstance(labels, Mapping):
-        space = tuple(dict.fromkeys(labels.values()))
-        return space, {**{label: label for label in space}, **labels}
-    if labels:
-        if len(set(labels)) != len(labels):
-            raise DataError(f"{where}: 'labels' names one label twice")
-        return tuple(labels), {label: label for label in labels}
     first = splits.get("train") or next(iter(splits.values()))
-    found = {_label(value) for value in first[target]} - {""}
-    try:
-        space = tuple(sorted(found, key=float))
-    except ValueError:
-        space = tuple(sorted(found))
+    if labels is None:
+        space = _ordered({_label(value) for value in first[target]} - {""})
+    else:
+        space = _named(labels, where)
     if len(space) < 2:
         there = f"only '{_short(space[0])}'" if space else "none"
-        raise DataError(f"{where}: '{target}' has {there} as label; two are the least")
-    numbers = len(space) > 100 and len(space) > len(first[target]) / 2
-    if numbers:
+        column = target if labels is None else "labels"
+        raise DataError(f"{where}: '{column}' has {there} as label; two are the least")
+    if labels is None and len(space) > 100 and len(space) > len(first[target]) / 2:
         raise DataError(
             f"{where}: '{target}' has {len(space)} different values in {len(first[target])} rows; "
             "it looks like a number or a text, not a label (name the labels to insist)"
         )
-    return space, {label: label for label in space}
+    return space, {**{label: label for label in space}, **(labels if isinstance(labels, Mapping) else {})}
+
+
+def _named(labels: Sequence[str] | Mapping[str, str], where: str) -> tuple[str, ...]:
+    """Return the labels that a suite names, in its order."""
+    named = list(labels.values()) if isinstance(labels, Mapping) else list(labels)
+    for label in named:
+        if not isinstance(label, str):
+            hint = f'; write "{_label(label)}"' if isinstance(label, int | float) else ""
+            raise DataError(f"{where}: 'labels' has {label!r}; texts in quotes were expected{hint}")
+    space = tuple(dict.fromkeys(named))
+    if len(space) < len(named) and not isinstance(labels, Mapping):
+        raise DataError(f"{where}: 'labels' names one label twice")
+    return space
+
+
+def _ordered(found: Collection[str]) -> tuple[str, ...]:
+    """Return labels sorted, numbers by size; a function of the set, so the same in every process."""
+    try:
+        sizes = {label: float(label) for label in found}
+    except ValueError:
+        return tuple(sorted(found))
+    if not all(map(math.isfinite, sizes.values())):  # nan has no place among numbers
+        return tuple(sorted(found))
+    return tuple(sorted(sizes, key=lambda label: (sizes[label], label)))  # "1", "01" and "1.0" are one size
 
 
 def _labels(

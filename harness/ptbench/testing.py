@@ -89,6 +89,12 @@ def check_metric(metric: Metric, predictions: Predictions | None = None) -> None
         )
         sums = np.stack([rows.sum(axis=0), counts @ rows])
         plain, weighted = metric.value(sums)
+        if metric.interval == "wilson":
+            pairs = rows.shape[1] == 2 and np.isin(rows[:, 0], (0, 1)).all() and (rows[:, 1] == 1).all()
+            assert pairs, f"metric '{metric.name}': it has Wilson's interval, and its rows are not (hit, 1)"
+            assert np.isclose(plain, rows[:, 0].mean()), (
+                f"metric '{metric.name}': it has Wilson's interval, and its value is not the share of hits"
+            )
         again = metric.value(metric.rows(shuffled).sum(axis=0))
         direct = metric.value(metric.rows(resampled).sum(axis=0))
     else:

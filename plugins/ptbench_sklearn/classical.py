@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,9 +25,8 @@ from ptbench import (
     Split,
     nearest,
 )
-
-if TYPE_CHECKING:
-    from ptbench_sklearn.heads import Head
+from ptbench_sklearn import probe
+from ptbench_sklearn.heads import Head, fit_head, strengths_problem
 
 ANALYZERS = {"tfidf": ("word", (1, 2)), "tfidf-char": ("char_wb", (2, 5))}
 FEATURES = "features"
@@ -35,11 +34,39 @@ TEXTS = ("text", "text_pair")
 STRENGTHS = (10.0, 3.0, 1.0, 0.3, 0.1, 0.03)
 """Rows of TF-IDF have length 1, so that far weaker strengths make sense than for standardised features."""
 
+
+def _ngrams_problem(ngrams: list[Any]) -> str | None:
+    """Return what is wrong with the lengths of n-grams, or None."""
+    good = len(ngrams) == 2 and all(type(n) is int for n in ngrams) and 1 <= ngrams[0] <= ngrams[1]
+    return None if good else "shortest and longest were expected, as in [1, 2]"
+
+
+def _count_problem(count: int) -> str | None:
+    return None if count >= 1 else "a number of 1 or more was expected"
+
+
 OPTIONS = (
-    Option("ngrams", (list,), "Shortest and longest n-gram; default: [1, 2] words, [2, 5] characters."),
-    Option("min_df", (int,), "In how many training texts an n-gram must occur.", default=1),
-    Option("max_features", (int,), "Keep only so many n-grams, the most frequent."),
-    Option("strengths", (list,), "Strengths of regularisation to try.", default=list(STRENGTHS)),
+    Option(
+        "ngrams",
+        (list,),
+        "Shortest and longest n-gram; default: [1, 2] words, [2, 5] characters.",
+        check=_ngrams_problem,
+    ),
+    Option(
+        "min_df",
+        (int,),
+        "In how many training texts an n-gram must occur.",
+        default=1,
+        check=_count_problem,
+    ),
+    Option("max_features", (int,), "Keep only so many n-grams, the most frequent.", check=_count_problem),
+    Option(
+        "strengths",
+        (list,),
+        "Strengths of regularisation to try; default: those of linear_probe where they are not its default, "
+        f"else {list(STRENGTHS)}.",
+        check=strengths_problem,
+    ),
 )
 
 
@@ -51,7 +78,8 @@ class Recipe:
     ngrams: tuple[int, int]
     min_df: int
     max_features: int | None
-    strengths: tuple[float, ...]
+    strengths: tuple[float, ...] | None
+    """None: those of the protocol where it has some of its own, else `STRENGTHS`."""
 
 
 class Tfidf:
@@ -78,8 +106,6 @@ class Tfidf:
         """Fit vocabulary and head, anew each time."""
         from sklearn.feature_extraction.text import TfidfVectorizer
 
-        from ptbench_sklearn.heads import fit_head
-
         recipe = self.recipe
         fitted = Tfidf(recipe)
         fitted.vectorizer = TfidfVectorizer(
@@ -99,7 +125,7 @@ class Tfidf:
             fitted.features(validation.examples),
             validation.targets,
             labels=len(request.labels),
-            strengths=recipe.strengths,
+            strengths=recipe.strengths or _asked(request) or STRENGTHS,
         )
         self.vectorizer, self.head = fitted.vectorizer, fitted.head  # so that the facts tell of it
         return fitted
@@ -130,6 +156,16 @@ class Raw:
         return np.asarray(examples[FEATURES], dtype=np.float32)
 
 
+def _asked(request: FitRequest) -> list[float] | None:
+    """Return the strengths that a suite gave to the protocol, or None.
+
+    A request has them filled in; what differs from the default was given. The default is not for us: it
+    is a path for standardised features.
+    """
+    strengths = request.options.get("strengths")
+    return None if strengths == list(probe.STRENGTHS) else strengths
+
+
 def _sides(examples: Examples) -> list[Any]:
     return [examples[name] for name in TEXTS if name in examples.columns]
 
@@ -145,17 +181,19 @@ def _recipe(request: ModelRequest) -> Recipe | None:
     if name not in ANALYZERS:
         raise ModelError(f"there is no model 'sklearn:{name}'; {nearest(name, [*ANALYZERS, FEATURES])}")
     analyzer, usual = ANALYZERS[name]
-    ngrams = tuple(options.get("ngrams") or usual)
-    if len(ngrams) != 2 or not all(isinstance(n, int) for n in ngrams) or not 1 <= ngrams[0] <= ngrams[1]:
-        raise ModelError(f"sklearn:{name}: ngrams = {list(ngrams)}: shortest and longest, as in [1, 2]")
-    strengths = tuple(options.get("strengths") or STRENGTHS)
-    if not all(isinstance(strength, int | float) and strength > 0 for strength in strengths):
-        raise ModelError(f"sklearn:{name}: strengths = {list(strengths)}: numbers above 0 were expected")
-    counts = {"min_df": options.get("min_df", 1), "max_features": options.get("max_features")}
-    for option, count in counts.items():
-        if count is not None and count < 1:
-            raise ModelError(f"sklearn:{name}: {option} = {count}: it is a number of 1 or more")
-    return Recipe(analyzer, ngrams, counts["min_df"], counts["max_features"], strengths)
+    for option in OPTIONS:
+        value = options.get(option.name)
+        if value is not None and (problem := option.check(value)):
+            raise ModelError(f"sklearn:{name}: {option.name} = {value}: {problem}")
+    shortest, longest = options.get("ngrams") or usual
+    strengths = options.get("strengths")
+    return Recipe(
+        analyzer,
+        (shortest, longest),
+        options.get("min_df", 1),
+        options.get("max_features"),
+        None if strengths is None else tuple(strengths),
+    )
 
 
 def describe(request: ModelRequest) -> ModelDescription:

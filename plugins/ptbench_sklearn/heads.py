@@ -7,6 +7,7 @@ one path serves both, and a larger number always means a simpler head.
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,6 +25,12 @@ Floats = NDArray[np.float64]
 MAX_ITERATIONS = 1000
 TOLERANCE = 1e-5
 """Largest slope that counts as none. Rows of length 1, as of TF-IDF, need less than the usual 1e-4."""
+
+
+def strengths_problem(strengths: Sequence[Any]) -> str | None:
+    """Say what is wrong with a path of strengths, or None."""
+    good = [isinstance(s, int | float) and not isinstance(s, bool) and 0 < s < math.inf for s in strengths]
+    return None if good and all(good) else "a list of numbers above 0 was expected"
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,8 +111,8 @@ def fit_head(
         labels: How many labels there are; 0 for numbers.
         strengths: The path of strengths to try, each above 0, in any order.
     """
-    if not strengths or min(strengths) <= 0:
-        raise ValueError(f"strengths = {list(strengths)}: a list of numbers above 0 was expected")
+    if problem := strengths_problem(strengths):
+        raise ValueError(f"strengths = {list(strengths)}: {problem}")
     fit = _Logistic(labels) if labels else _Ridge()
     path, heads = [], []
     for strength in sorted(strengths, reverse=True):  # warm starts go from simple to complex

@@ -20,7 +20,7 @@ from ptbench import (
     cut_positions,
     own_recipe,
 )
-from ptbench_sklearn.heads import Head, fit_head
+from ptbench_sklearn.heads import Head, fit_head, strengths_problem
 
 Floats = NDArray[np.float32]
 
@@ -65,6 +65,7 @@ def train_and_validation(trial: Trial) -> tuple[Split, Split, NDArray[np.intp] |
 
 def run(trial: Trial) -> Outcome:
     """Fit a head on features of train, choose its strength on validation, and predict on test."""
+    _check(trial)
     if not isinstance(trial.model, Embedder):
         return _own(trial)
     from sklearn import linear_model  # noqa: F401  (now, since importing it is no part of fitting)
@@ -85,7 +86,7 @@ def run(trial: Trial) -> Outcome:
             x[len(train) :],
             validation.targets,
             labels=len(trial.task.labels),
-            strengths=_strengths(trial),
+            strengths=[float(strength) for strength in trial.options["strengths"]],
         )
     test = trial.features("test")
     with trial.phase("predict"):
@@ -109,12 +110,15 @@ def _facts(head: Head, validation_rows: int, features: int) -> dict[str, Any]:
     return {**head.facts, "validation_rows": validation_rows, "features": features}
 
 
-def _strengths(trial: Trial) -> list[float]:
-    strengths = trial.options["strengths"]
-    numbers = [s for s in strengths if isinstance(s, int | float) and not isinstance(s, bool) and s > 0]
-    if not numbers or len(numbers) < len(strengths):
-        raise ProtocolError(f"linear_probe: strengths = {strengths}: a list of numbers above 0 was expected")
-    return [float(strength) for strength in numbers]
+def _check(trial: Trial) -> None:
+    for option in PROTOCOL.options:
+        value = trial.options[option.name]
+        if problem := option.check(value):
+            raise ProtocolError(f"linear_probe: {option.name} = {value}: {problem}")
+
+
+def _share_problem(share: float) -> str | None:
+    return None if 0 < share < 1 else "a share between 0 and 1 was expected"
 
 
 def refuses(facts: TaskFacts) -> str | None:
@@ -136,6 +140,7 @@ PROTOCOL = Protocol(
             (list,),
             "Strengths of regularisation to try (1/C of logistic, alpha of ridge regression).",
             default=list(STRENGTHS),
+            check=strengths_problem,
         ),
         Option(
             "pair",
@@ -149,6 +154,7 @@ PROTOCOL = Protocol(
             (float,),
             "Share of train to choose on, by example id, where the task has no validation split.",
             default=0.1,
+            check=_share_problem,
         ),
     ),
     needs=(Capability.EMBED, Capability.FIT, Capability.PEEK),

@@ -6,6 +6,7 @@ Exit codes: 0 all cells ok; 1 some cells failed or were skipped; 2 the suite or 
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 
@@ -58,6 +59,9 @@ def run(arguments: Sequence[str] | None = None) -> int:
         click.echo("interrupted; what was finished is kept", err=True)
         return INTERRUPTED
     except BrokenPipeError:  # the reader (head, less) has seen enough
-        sys.stderr.close()
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except OSError as error:
+        click.echo(f"error: {one_line(error)}", err=True)
+        return FAILED
     return result if isinstance(result, int) else 0

@@ -26,6 +26,7 @@ class Display:
         self.live = console.is_terminal and not quiet
         self.total = len(plan.cells)
         self.ended = 0
+        self.failed_reports = 0
         self.examples = 0
         self.current: Cell | None = None
         self.began = time.perf_counter()
@@ -74,6 +75,11 @@ class Display:
         """Something is amiss that does not stop the run."""
         self.console.print(Text(f"warning: {text}", style="yellow"), soft_wrap=True)
 
+    def report_failed(self, text: str) -> None:
+        """A reporter could not write."""
+        self.failed_reports += 1
+        self.warned(text)
+
     def _line(self, record: Record, seconds: float) -> Text:
         good = record.status is Status.OK
         text = Text(f"[{self.ended:>{len(str(self.total))}}/{self.total}] ", style="dim")
@@ -100,8 +106,9 @@ class Display:
         eta = "estimating the time left" if left is None else f"about {clock(left)} left"
         overall.add_row(self._progress, Text(eta, style="dim"))
         grid.add_row(overall)
-        if self.current is not None:
-            line = f"slot 0: {self.current.title}  {clock(spent)}"
+        cell = self.current  # the other thread may set it to None meanwhile
+        if cell is not None:
+            line = f"slot 0: {cell.title}  {clock(spent)}"
             if self.examples:
                 line += f"  {self.examples:,} examples, {self.examples / max(spent, 1e-9):,.0f}/s"
             grid.add_row(Text(line, style="cyan"))

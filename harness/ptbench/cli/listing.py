@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from ptbench.cli.running import JSON, _console
+from ptbench.cli.running import JSON, make_console
 
 
 @click.group("list", invoke_without_command=True)
@@ -56,7 +56,7 @@ def plugins_command(as_json: bool) -> None:
             Text(_grouped(row["offers"])),
             _state(row),
         )
-    console = _console()
+    console = make_console()
     console.print(table)
     for clash in catalog.clashes():
         console.print(Text(f"clash: {clash}", style="red"), soft_wrap=True)
@@ -105,7 +105,7 @@ def options_command(name: str | None, as_json: bool) -> None:
             Text(default),
             Text(str(row["description"])),
         )
-    _console().print(table)
+    make_console().print(table)
 
 
 @list_group.command("hooks")
@@ -169,7 +169,7 @@ def _offers(as_json: bool) -> None:
             description,
         )
         last = str(row["group"])
-    console = _console()
+    console = make_console()
     console.print(table)
     for plugin in catalog.broken():
         console.print(Text(f"broken: {plugin}: {plugin.error}", style="red"), soft_wrap=True)

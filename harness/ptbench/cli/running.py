@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import json
+import os
+import re
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stdout
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from ptbench.errors import SuiteError, UsageError
+from ptbench.errors import SuiteError
+from ptbench.suite import DEVICE as DEVICE_NAME
 from ptbench.suite import PRECISIONS
 
 if TYPE_CHECKING:
@@ -18,9 +26,18 @@ if TYPE_CHECKING:
     from ptbench.records import Report
     from ptbench.runner.plan import Plan
 
+
+def _device(context: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
+    if value is not None and not re.fullmatch(DEVICE_NAME, value):
+        raise click.BadParameter(f"'{value}' is none of auto, cpu, cuda, cuda:N, mps")
+    return value
+
+
 SUITE = click.argument("suite", type=click.Path(path_type=Path))
 JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of tables.")
-DEVICE = click.option("--device", help="auto, cpu, cuda, cuda:N or mps; overrides the suite.")
+DEVICE = click.option(
+    "--device", callback=_device, help="auto, cpu, cuda, cuda:N or mps; overrides the suite."
+)
 PRECISION = click.option("--precision", type=click.Choice(PRECISIONS), help="Overrides the suite.")
 
 
@@ -52,9 +69,7 @@ def run_command(
 
     from ptbench import store
     from ptbench.cli.display import Display
-    from ptbench.cli.tables import render
     from ptbench.offers import Reporter
-    from ptbench.plain import to_json
     from ptbench.records import Status
     from ptbench.runner.conduct import conduct
 
@@ -62,20 +77,56 @@ def run_command(
     for name in reporters:
         catalog.get(Reporter, name)
     folder = store.create_run(output, plan.suite.name)
-    progress = _console(stderr=True)
+    shown = output / folder.relative_to(output.resolve())
+    progress = make_console(stderr=True)
     if plan.problems and not (quiet or as_json):
         blocked = sum(bool(planned.problem) for planned in plan.cells)
         progress.print(f"{blocked} of {len(plan.cells)} cells cannot run:", style="yellow")
         for problem in plan.problems:
             progress.print(Text(f"  {problem}"), soft_wrap=True)
-    with Display(plan, progress, quiet=quiet or as_json) as display:
-        report = conduct(plan, catalog, folder, display, reporters or None)
+    try:
+        with (
+            interruptible(),
+            redirect_stdout(sys.stderr),  # what a plugin prints must not stand before the JSON
+            Display(plan, progress, quiet=quiet or as_json) as display,
+        ):
+            report = conduct(plan, catalog, folder, display, reporters or None)
+    except KeyboardInterrupt:
+        _show(store.read_report(folder), as_json, f"results: {shown}")
+        raise
+    _show(report, as_json, f"results: {shown}")
+    good = all(record.status is Status.OK for record in report.records)
+    return 0 if good and not display.failed_reports else 1
+
+
+@contextmanager
+def interruptible() -> Iterator[None]:
+    """Take SIGTERM like Ctrl-C; a second one does not disturb while the first is being answered."""
+    signals = (signal.SIGINT, signal.SIGTERM)
+
+    def interrupt(number: int, frame: object) -> None:
+        for each in signals:
+            signal.signal(each, signal.SIG_IGN)
+        raise KeyboardInterrupt
+
+    before = {each: signal.signal(each, interrupt) for each in signals}
+    try:
+        yield
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, handler)
+
+
+def _show(report: Report, as_json: bool, last: str) -> None:
+    from ptbench.cli.tables import render
+    from ptbench.plain import to_json
+
+    console = make_console()
     if as_json:
-        click.echo(json.dumps(to_json(report)))
+        console.out(json.dumps(to_json(report)), highlight=False)
     else:
-        render(report, _console())
-        click.echo(f"results: {folder}")
-    return 0 if all(record.status is Status.OK for record in report.records) else 1
+        render(report, console)
+        console.out(last, highlight=False)
 
 
 @click.command("plan")
@@ -94,37 +145,35 @@ def plan_command(suite: Path, device: str | None, precision: str | None, as_json
     if as_json:
         click.echo(json.dumps({**plan_data(plan), "mistakes": list(mistakes)}, indent=2))
     else:
-        show_plan(plan, _console())
+        show_plan(plan, make_console())
         for mistake in mistakes:
             click.echo(f"error: {mistake}", err=True)
     return 2 if plan.problems or mistakes else 0
 
 
 @click.command("report")
-@click.argument("run", type=click.Path(path_type=Path, exists=True, file_okay=False))
+@click.argument(
+    "runs", nargs=-1, required=True, type=click.Path(path_type=Path, exists=True, file_okay=False)
+)
 @click.option("--reporter", "reporters", multiple=True, default=("csv",), show_default=True)
 @JSON
-def report_command(run: Path, reporters: tuple[str, ...], as_json: bool) -> int:
-    """Draw the tables of RUN (a folder results/<suite>/<run>) again and write its reports anew."""
+def report_command(runs: tuple[Path, ...], reporters: tuple[str, ...], as_json: bool) -> int:
+    """Draw the tables of RUNS (folders results/<suite>/<run>) again and write their reports anew."""
     from ptbench import store
     from ptbench.catalog import load_catalog
-    from ptbench.cli.tables import render
-    from ptbench.plain import to_json
-    from ptbench.runner.conduct import write_reports
+    from ptbench.runner.conduct import rank, write_reports
 
-    report: Report = store.read_report(run)
-    warnings: list[str] = []
     catalog = load_catalog()
-    written = write_reports(report, catalog, reporters, warnings.append)
-    if as_json:
-        click.echo(json.dumps(to_json(report)))
-    else:
-        render(report, _console())
-        for path in written:
-            click.echo(f"wrote {path}")
-    if warnings:
-        raise UsageError("; ".join(warnings))
-    return 0
+    warnings: list[str] = []
+    for run in runs:
+        report = store.read_report(run)
+        if report.run.get("status") == "running":  # or killed: nobody compared what is finished
+            report = replace(report, standings=tuple(rank(run, report.records, catalog)))
+        written = write_reports(report, catalog, reporters, warnings.append)
+        _show(report, as_json, "\n".join(f"wrote {path}" for path in written))
+    for warning in warnings:
+        click.echo(f"error: {warning}", err=True)
+    return 1 if warnings else 0
 
 
 def _planned(path: Path, device: str | None, precision: str | None) -> tuple[Plan, Catalog]:
@@ -143,18 +192,27 @@ def _look(path: Path, device: str | None, precision: str | None) -> tuple[Plan, 
     from ptbench.suite import load_suite
 
     suite = load_suite(path)
-    catalog = load_catalog()
+    with redirect_stdout(sys.stderr):  # what a plugin prints is no output of ours
+        catalog = load_catalog()
     given: dict[str, Any] = {"device": device, "precision": precision}
     settings = {key: value for key, value in given.items() if value is not None}
     cells, mistakes = resolve(suite, catalog, settings)
-    return make_plan(suite, cells, catalog), mistakes, catalog
+    with redirect_stdout(sys.stderr):
+        return make_plan(suite, cells, catalog), mistakes, catalog
 
 
-def _console(stderr: bool = False) -> Console:
-    """Return a console; where there is no terminal a line is as long as it needs to be."""
+def make_console(stderr: bool = False) -> Console:
+    """Return a console that outlives a closed pipe; without a terminal lines are as long as they need."""
     from rich.console import Console
 
-    console = Console(stderr=stderr, highlight=False)
-    if not console.is_terminal and "COLUMNS" not in console._environ:
-        console = Console(stderr=stderr, highlight=False, width=160)
+    class Lasting(Console):
+        """A console that falls silent where the reader has gone: what is being run goes on."""
+
+        def on_broken_pipe(self) -> None:
+            self.quiet = True
+            os.dup2(os.open(os.devnull, os.O_WRONLY), self.file.fileno())
+
+    console = Lasting(stderr=stderr, highlight=False)
+    if not console.is_terminal and "COLUMNS" not in os.environ:
+        console = Lasting(stderr=stderr, highlight=False, width=160)
     return console

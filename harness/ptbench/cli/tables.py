@@ -10,6 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
+from ptbench.errors import printable
 from ptbench.records import Record, Report, Standing, Status
 from ptbench.report import entries_of, ordered, tasks_of
 
@@ -56,7 +57,8 @@ def _scores(report: Report, tasks: dict[str, str], first: bool) -> Table:
             elif (task, metric, model, protocol) in stand:
                 cells.append(_score(stand[task, metric, model, protocol]))
             else:
-                cells.append(Text("undefined" if (task, model, protocol) in tried else "", style="dim"))
+                state = "" if (task, model, protocol) not in tried else "no number" if metric else "done"
+                cells.append(Text(state, style="dim"))
         table.add_row(Text(model), Text(protocol), *cells)
     return table
 
@@ -89,8 +91,8 @@ def score_text(value: float, half_width: float) -> str:
 
 def _costs(report: Report) -> Table:
     table = Table(title="cost", title_justify="left", header_style="bold")
-    table.add_column("model", overflow="fold")
-    table.add_column("protocol", overflow="fold")
+    table.add_column("model", overflow="fold", max_width=MAX_NAME)
+    table.add_column("protocol", overflow="fold", max_width=MAX_NAME)
     for name in ("cells", "seconds", "examples/s", "parameters", "peak MiB", "device"):
         table.add_column(name, justify="right")
     for model, protocol in entries_of(report):
@@ -127,16 +129,18 @@ def _remarks(report: Report) -> Iterator[RenderableType]:
             text.append(f"{len(records)} cells: ", style="default")
         elif status is Status.FAILED:  # a skipped cell's reason says where by itself
             text.append(f"{records[0].title}: ", style="default")
-        text.append(error, style="default")
+        text.append(printable(error), style="default")
         yield text
     everyone = {record.model for record in report.records if record.status is Status.OK}
+    if report.run.get("status") != "finished":
+        yield Text(f"this run has not finished: {len(report.records)} of {report.run.get('cells')} cells")
     for note, places in _notes(report).items():
         tasks = [task for found in places.values() for task in found]
         if set(places) == everyone:
             where = ", ".join(dict.fromkeys(tasks))
         else:
             where = "; ".join(f"{model}: {', '.join(found)}" for model, found in places.items())
-        yield Text(f"note: {note} ({where})", style="dim")
+        yield Text(f"note: {printable(note)} ({where})", style="dim")
 
 
 def _notes(report: Report) -> dict[str, dict[str, list[str]]]:

@@ -37,7 +37,10 @@ class Watcher(Interface):
         """A cell has ended, and its record is on the disk."""
 
     def warned(self, text: str) -> None:
-        """Something is amiss that does not stop the run: a reporter or an observer failed."""
+        """Something is amiss that does not stop the run: an observer failed."""
+
+    def report_failed(self, text: str) -> None:
+        """A reporter could not write."""
 
 
 def conduct(
@@ -70,7 +73,7 @@ def conduct(
         status = "finished"
     finally:
         report = conclude(folder, {**facts, "status": status}, records, catalog)
-        write_reports(report, catalog, reporters or plan.suite.reporters, watcher.warned)
+        write_reports(report, catalog, reporters or plan.suite.reporters, watcher.report_failed)
         observe(catalog, watcher, "ptbench_run_finished", folder=folder, report=report)
     return report
 
@@ -108,12 +111,16 @@ def conclude(folder: Path, facts: Mapping[str, Any], records: Sequence[Record], 
 
 
 def rank(folder: Path, records: Sequence[Record], catalog: Catalog) -> list[Standing]:
-    """Compare, for each task and metric, every model under every protocol with the best of them."""
-    done = [record for record in records if record.status is Status.OK]
-    predictions = {r.cell: store.read_predictions(folder / r.files[0]) for r in done}
+    """Compare, for each task and metric, every model under every protocol with the best of them.
+
+    One of whose seeds some did not end well is left out: a mean over the others would hide that.
+    """
+    broken = {(r.task, r.model, r.label) for r in records if r.status is not Status.OK}
+    done = [record for record in records if (record.task, record.model, record.label) not in broken]
     found: list[Standing] = []
     for task in dict.fromkeys(record.task for record in done):
         here = [record for record in done if record.task == task]
+        predictions = {r.cell: store.read_predictions(folder / r.files[0]) for r in here}
         for name in dict.fromkeys(score.metric for record in here for score in record.scores):
             scored = [r for r in here if (score := r.score(name)) and score.interval != "none"]
             honest = [r for r in scored if r.capability != Capability.PEEK]
@@ -140,7 +147,7 @@ def _rank(
 def write_reports(
     report: Report, catalog: Catalog, names: Sequence[str], warned: Callable[[str], None]
 ) -> list[Path]:
-    """Let every reporter write; one that fails is told and does not stop the others."""
+    """Let every reporter write; one that fails is told through ``warned`` and does not stop the others."""
     written: list[Path] = []
     for name in names:
         try:

@@ -13,11 +13,21 @@ from pathlib import Path
 
 from ptbench.catalog import Catalog
 from ptbench.data import Task
-from ptbench.errors import DataError, PluginError, PtbenchError, nearest
+from ptbench.errors import DataError, PluginError, PtbenchError, nearest, one_line
 from ptbench.evaluate import chosen_capability
 from ptbench.loading import describe_data, load_task, metrics_of, model_request
 from ptbench.model import Capability, Download, ModelDescription
-from ptbench.offers import Adapter, FileMetric, Kind, Metric, Protocol, Provider, Source, TaskFacts
+from ptbench.offers import (
+    Adapter,
+    DataDescription,
+    FileMetric,
+    Kind,
+    Metric,
+    Protocol,
+    Provider,
+    Source,
+    TaskFacts,
+)
 from ptbench.protocols import label_mapping
 from ptbench.records import Cell, ModelSpec, TaskSpec
 from ptbench.suite import Suite
@@ -133,9 +143,14 @@ def _plan_model(spec: ModelSpec, base: Path, catalog: Catalog) -> ModelPlan:
     plugin = str(catalog.owner(Provider.group, scheme))
     try:
         provider, request = model_request(spec, base, catalog)
-        return ModelPlan(spec, plugin, provider.describe(request))
-    except PtbenchError as error:
-        return ModelPlan(spec, plugin, problem=f"model '{spec.name}' ({spec.reference}): {error}")
+        described = provider.describe(request)
+        if not isinstance(described, ModelDescription):
+            raise PluginError(f"describe returned a {type(described).__name__}, no ModelDescription")
+        return ModelPlan(spec, plugin, described)
+    except (Exception, SystemExit) as error:  # whatever a plugin raises costs its own cells
+        return ModelPlan(
+            spec, plugin, problem=f"model '{spec.name}' ({spec.reference}): {_told(error, plugin)}"
+        )
 
 
 def _plan_task(spec: TaskSpec, base: Path, catalog: Catalog) -> TaskPlan:
@@ -145,6 +160,8 @@ def _plan_task(spec: TaskSpec, base: Path, catalog: Catalog) -> TaskPlan:
     metrics = metrics_of(spec, adapter)
     try:
         described = describe_data(spec, base, catalog)
+        if not isinstance(described, DataDescription):
+            raise PluginError(f"describe returned a {type(described).__name__}, no DataDescription")
         wanted = adapter.columns(adapter.filled(spec.options))
         if described.quick:
             facts = _facts(load_task(spec, base, catalog), kind)
@@ -154,8 +171,9 @@ def _plan_task(spec: TaskSpec, base: Path, catalog: Catalog) -> TaskPlan:
                 if column not in (described.columns or ()):
                     hint = nearest(column, described.columns or ())
                     raise DataError(f"task '{spec.name}' ({spec.data}): no column '{column}'; {hint}")
-    except PtbenchError as error:
-        text = str(error) if f"task '{spec.name}'" in str(error) else f"task '{spec.name}': {error}"
+    except (Exception, SystemExit) as error:  # likewise
+        text = _told(error, plugin)
+        text = text if f"task '{spec.name}'" in text else f"task '{spec.name}': {text}"
         return TaskPlan(spec, kind.name, plugin, metrics, problem=text)
     return TaskPlan(spec, kind.name, plugin, metrics, facts, described.downloads)
 
@@ -190,9 +208,16 @@ def _plan_cell(
             return PlannedCell(cell, f"{where}: {refusal}", capability)
     except PluginError as error:  # what is not installed is not installed for every cell
         return PlannedCell(cell, str(error))
-    except PtbenchError as error:
-        return PlannedCell(cell, f"{where}: {error}")
+    except (Exception, SystemExit) as error:  # likewise
+        plugin = str(catalog.owner(Protocol.group, cell.protocol))
+        return PlannedCell(cell, f"{where}: {_told(error, plugin)}")
     return PlannedCell(cell, "", capability, _rows(facts, protocol))
+
+
+def _told(error: BaseException, plugin: str) -> str:
+    """Return an error as one line; one that is not ptbench's own is a bug of the plugin, which is named."""
+    text = one_line(error)
+    return text if isinstance(error, PtbenchError) else f"plugin {plugin} failed: {text}"
 
 
 def _check_usable(catalog: Catalog, name: str) -> None:

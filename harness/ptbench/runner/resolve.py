@@ -21,7 +21,16 @@ from ptbench.offers import (
     Source,
 )
 from ptbench.records import Cell, ModelSpec, TaskSpec
-from ptbench.suite import SETTINGS, TASK_KEYS, Entry, Suite, has_type, type_names
+from ptbench.suite import (
+    SETTINGS,
+    TASK_KEYS,
+    Entry,
+    Suite,
+    has_type,
+    printable,
+    task_mistakes,
+    type_names,
+)
 
 
 def resolve(
@@ -33,7 +42,7 @@ def resolve(
     """
     resolver = _Resolver(suite, catalog, settings or {}, list(suite.mistakes))
     cells = resolver.cells()
-    return cells, tuple(dict.fromkeys(resolver.mistakes))
+    return cells, tuple(dict.fromkeys(map(printable, resolver.mistakes)))
 
 
 @dataclass
@@ -85,7 +94,10 @@ class _Resolver:
             named = self.find(NamedTask, use, entry.where)
             if named is None:
                 return None
-            table = {"adapter": named.adapter, "data": named.data, **named.settings, **table}
+            ours = self.named(named, entry)
+            if ours is None:
+                return None
+            table = {**ours, **table}
         adapter = self.find(Adapter, table["adapter"], f"{entry.where} key 'adapter'")
         source = self.reference(Source, table["data"], f"{entry.where} key 'data'")
         if adapter is None or source is None:
@@ -94,8 +106,10 @@ class _Resolver:
         mine = {option.name: option for option in adapter.options}
         theirs = {option.name: option for option in source.options}
         self.options(rest, {**theirs, **mine}, entry.where, adapter, others=tuple(TASK_KEYS))
-        kind = self.find(Kind, adapter.kind, f"{entry.where} key 'adapter'")
-        metrics = tuple(table.get("metrics", ()))
+        kind = self.find(Kind, adapter.kind, f"{entry.where} key 'adapter': the adapter '{adapter.name}'")
+        if kind is None:
+            return None
+        metrics = tuple(dict.fromkeys(table.get("metrics", ())))
         for name in metrics or adapter.metrics:
             self.metric(name, kind, f"{entry.where} key 'metrics'")
         return TaskSpec(
@@ -110,6 +124,16 @@ class _Resolver:
             note=table.get("note", ""),
         )
 
+    def named(self, task: NamedTask, entry: Entry) -> Mapping[str, Any] | None:
+        """Return the table that a plugin's task stands for, or None after noting what is wrong with it."""
+        settings = {k: list(v) if isinstance(v, tuple) else v for k, v in task.settings.items()}
+        table = {"adapter": task.adapter, "data": task.data, **settings}
+        plugin = self.catalog.owner(task.group, task.name)
+        place = f"{entry.place} task '{task.name}' of the plugin {plugin}:"
+        mistakes = task_mistakes(self.suite.path, place, table)
+        self.mistakes += mistakes
+        return None if mistakes else table
+
     def protocol(self, entry: Entry) -> Protocol | None:
         protocol: Protocol | None = self.find(Protocol, entry.name, f"{entry.where} key 'protocols'")
         if protocol is not None:
@@ -117,13 +141,13 @@ class _Resolver:
             self.options(entry.table, known, f"{entry.where} protocol '{entry.name}'", protocol, ("use",))
         return protocol
 
-    def metric(self, name: str, kind: Kind | None, where: str) -> None:
+    def metric(self, name: str, kind: Kind, where: str) -> None:
         try:
             metric = self.catalog.metric(name)
         except PtbenchError as error:
             self.mistakes.append(f"{where}: {error}")
             return
-        if kind is not None and metric.target != kind.target.type:
+        if metric.target != kind.target.type:
             fitting = [
                 offer.name
                 for offer, _ in self.catalog.owned("metric")
@@ -177,6 +201,8 @@ class _Resolver:
                 self.mistakes.append(
                     f"{where} key '{key}' is {value!r}; {nearest(str(value), map(str, option.choices))}"
                 )
+            elif problem := option.check(value):
+                self.mistakes.append(f"{where} key '{key}' is {value!r}; {problem}")
         for option in known.values():
             if option.required and option.name not in given:
                 self.mistakes.append(

@@ -66,21 +66,21 @@ def _told(*counts: tuple[NDArray[np.bool_], str]) -> str:
 
 def _absent(predictions: Predictions) -> tuple[NDArray[np.bool_], str]:
     predicted, actual = _totals(predictions)
-    return predicted + actual == 0, "occur in no target and no prediction; they are left out"
+    return predicted + actual == 0, "occur in no target and no prediction and are left out"
 
 
 def _never_predicted(predictions: Predictions) -> tuple[NDArray[np.bool_], str]:
     predicted, actual = _totals(predictions)
-    return (predicted == 0) & (actual > 0), "are never predicted; their precision counts as 0"
+    return (predicted == 0) & (actual > 0), "are never predicted, so their precision counts as 0"
 
 
 def _never_target(predictions: Predictions) -> tuple[NDArray[np.bool_], str]:
     predicted, actual = _totals(predictions)
-    return (predicted > 0) & (actual == 0), "are predicted but no target; their recall counts as 0"
+    return (predicted > 0) & (actual == 0), "are predicted but no target, so their recall counts as 0"
 
 
 def _balanced_caveat(predictions: Predictions) -> str:
-    return _told((_totals(predictions)[1] == 0, "are no target; they are left out"))
+    return _told((_totals(predictions)[1] == 0, "are no target and are left out"))
 
 
 def _micro_metric(of: str) -> SumMetric:

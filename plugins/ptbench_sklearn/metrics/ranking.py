@@ -91,7 +91,7 @@ def _precision_caveat(predictions: Predictions) -> str | None:
 def _left_out(predictions: Predictions) -> str | None:
     k = len(predictions.labels)
     absent = k - len(np.unique(predictions["target"]))
-    return f"{absent} of {k} labels are no target; they are left out" if absent else None
+    return f"{absent} of {k} labels are no target and are left out" if absent else None
 
 
 def _ovr_precision_caveat(predictions: Predictions) -> str | None:

@@ -137,11 +137,15 @@ def test_what_tfidf_can() -> None:
     ("name", "options", "message"),
     [
         ("tfdif", {}, "there is no model 'sklearn:tfdif'; did you mean 'tfidf'?"),
-        ("tfidf", {"ngrams": [2, 1]}, "sklearn:tfidf: ngrams = [2, 1]: shortest and longest, as in [1, 2]"),
+        ("tfidf", {"ngrams": [2, 1]}, "sklearn:tfidf: ngrams = [2, 1]: shortest and longest were expected"),
+        ("tfidf", {"ngrams": []}, "ngrams = []: shortest and longest were expected, as in [1, 2]"),
+        ("tfidf", {"ngrams": [1, "2"]}, "ngrams = [1, '2']"),
+        ("tfidf", {"ngrams": [True, True]}, "ngrams = [True, True]"),
         ("tfidf", {"ngrams": [1]}, "ngrams = [1]"),
-        ("tfidf", {"min_df": 0}, "min_df = 0: it is a number of 1 or more"),
+        ("tfidf", {"min_df": 0}, "min_df = 0: a number of 1 or more was expected"),
         ("tfidf", {"max_features": -1}, "max_features = -1"),
-        ("tfidf", {"strengths": [0]}, "strengths = [0]: numbers above 0 were expected"),
+        ("tfidf", {"strengths": [0]}, "strengths = [0]: a list of numbers above 0 was expected"),
+        ("tfidf", {"strengths": []}, "strengths = []: a list of numbers above 0 was expected"),
         ("features", {"min_df": 2}, "sklearn:features has no options; got min_df"),
     ],
 )

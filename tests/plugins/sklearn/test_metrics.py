@@ -342,28 +342,28 @@ CONVENTIONS = {
     "macro_precision": (
         of_labels(MIXED, ALL_NO),
         1 / 3,
-        "1 of 3 labels occur in no target and no prediction; they are left out; "
-        "1 of 3 labels are never predicted; their precision counts as 0",
+        "1 of 3 labels occur in no target and no prediction and are left out; "
+        "1 of 3 labels are never predicted, so their precision counts as 0",
     ),
     "macro_recall": (
         of_labels(ALL_NO, MIXED, 2),
         1 / 3,
-        "1 of 2 labels are predicted but no target; their recall counts as 0",
+        "1 of 2 labels are predicted but no target, so their recall counts as 0",
     ),
     "macro_f1": (
         of_labels(MIXED, MIXED, 4),
         1,
-        "2 of 4 labels occur in no target and no prediction; they are left out",
+        "2 of 4 labels occur in no target and no prediction and are left out",
     ),
     "weighted_precision": (
         of_labels(MIXED, ALL_NO, 2),
         4 / 9,
-        "1 of 2 labels are never predicted; their precision counts as 0",
+        "1 of 2 labels are never predicted, so their precision counts as 0",
     ),
     "balanced_accuracy": (
         of_labels(ALL_NO, MIXED, 2),
         2 / 3,
-        "1 of 2 labels are no target; they are left out",
+        "1 of 2 labels are no target and are left out",
     ),
     "average_precision": (of_scores(ALL_YES, VARIED), 1, "1 for any scores: all examples are 'yes'"),
     "average_precision_ovr": (
@@ -374,7 +374,7 @@ CONVENTIONS = {
     "roc_auc_ovr": (
         of_scores(MIXED, [[0.8, 0.2, 0.0]] * 3),
         0.5,
-        "1 of 3 labels are no target; they are left out",
+        "1 of 3 labels are no target and are left out",
     ),
     "roc_auc": (of_scores(MIXED, HALF), 0.5, ""),
     "log_loss": (

@@ -171,6 +171,29 @@ def test_a_model_with_its_own_recipe_follows_it(name: str) -> None:
     assert outcome.facts == {"validation_rows": len(cut_positions(toy.split("train"), 0.1, 0)[1])}
 
 
+def test_a_plan_can_check_the_options() -> None:
+    options = {option.name: option for option in PROTOCOL.options}
+    assert options["validation"].check(7.0) == "a share between 0 and 1 was expected"
+    assert options["strengths"].check(["a"]) == "a list of numbers above 0 was expected"
+    assert all(option.check(option.default) is None for option in options.values())
+
+
+def test_a_model_with_its_own_recipe_gets_the_options() -> None:
+    texts = {"text": ["a fine day", "a dull day"] * 20}
+    rows = Split(Examples([str(i) for i in range(40)], texts), np.array([1, 0] * 20))
+    toy = Task("toy", "toy", dict.fromkeys(("train", "validation", "test"), rows), (), ("no", "yes"))
+
+    def tried(model: dict[str, Any], **options: Any) -> list[float]:
+        """Return the strengths that TF-IDF tries with these options of its own, and of the protocol."""
+        words: Any = PROVIDER.load(ModelRequest(Reference("sklearn", "tfidf"), PROVIDER.filled(model)))
+        probe(toy, words, **options)
+        return [step["strength"] for step in words.facts.extra["path"]]
+
+    assert tried({}) == [10, 3, 1, 0.3, 0.1, 0.03]
+    assert tried({}, strengths=[1, 7.0]) == [7, 1]
+    assert tried({"strengths": [2.0]}, strengths=[1, 7.0]) == [2]
+
+
 def test_the_oracle_peeks() -> None:
     toy = task()
     outcome, asked = probe(toy, BASELINE.load(ModelRequest(Reference("baseline", "oracle"))))
@@ -188,9 +211,12 @@ def test_what_makes_no_sense_is_refused() -> None:
 
 
 def test_complaints() -> None:
-    for strengths in ([], [0], [1, "a"], [True], [-1.0]):
+    for strengths in ([], [0], [1, "a"], [True], [-1.0], [float("inf")]):
         with pytest.raises(ProtocolError, match="a list of numbers above 0 was expected"):
             probe(task(), strengths=strengths)
+    for share in (7.0, -1.0, 0.0, 1.0, float("nan")):
+        with pytest.raises(ProtocolError, match=f"validation = {share}: a share between 0 and 1"):
+            probe(task(), validation=share)
 
     class Nothing:
         facts = ModelFacts()
