@@ -24,7 +24,7 @@ from ptbench.journal import dumps
 from ptbench.loading import load_model, load_task, model_request, primary_metric
 from ptbench.meter import Clock, peak_memory_mb, reset_peak_memory
 from ptbench.model import Capability, Embedder, Model
-from ptbench.offers import FileMetric, Kind, Metric, Outcome, Protocol, SumMetric, TableMetric, Trial
+from ptbench.offers import Adapter, FileMetric, Kind, Metric, Outcome, Protocol, SumMetric, TableMetric, Trial
 from ptbench.plain import to_json
 from ptbench.records import Cell, Cost, ModelSpec, Record, Score, Status, TaskSpec
 from ptbench.statistics import score
@@ -68,7 +68,8 @@ class Evaluator:
 
     def __call__(self, cell: Cell) -> Record:
         """Return the record of a cell; its predictions are on the disk by then."""
-        started = new_record(cell, self.run, Status.OK)
+        kind = self.catalog.get(Adapter, cell.task.adapter, usable=False).kind
+        started = new_record(cell, self.run, Status.OK, kind=kind)
         with self._log(cell) as log:
             try:
                 record = self._evaluate(cell, started)
@@ -98,7 +99,6 @@ class Evaluator:
         facts = model.facts
         return replace(
             started,
-            kind=task.kind,
             capability=capability.value,
             scores=scores,
             primary=primary_metric(task.metrics, self.catalog),

@@ -6,16 +6,15 @@ against the catalog. Every mistake is collected, so that all are shown at once.
 
 from __future__ import annotations
 
-import math
 import re
 import tomllib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import date, time
 from pathlib import Path
 from typing import Any
 
-from ptbench.errors import SuiteError, nearest
+from ptbench.errors import SuiteError, nearest, printable
+from ptbench.values import has_type, odd_values, type_names
 
 SETTINGS: Mapping[str, tuple[type, ...]] = {"device": (str,), "precision": (str,), "batch_tokens": (int,)}
 DEVICE = r"auto|cpu|mps|cuda(:\d+)?"
@@ -224,7 +223,7 @@ class _Reader:
 
     def plain(self, value: Any, where: str, key: str) -> bool:
         """Whether all of a value can be compared and written as JSON; what cannot is a mistake."""
-        odd = tuple(_odd(value, key))
+        odd = tuple(odd_values(value, key))
         for what in odd:
             self.wrong(where, what)
         return not odd
@@ -266,46 +265,3 @@ def task_mistakes(path: Path, place: str, table: Mapping[str, Any]) -> tuple[str
     if reader.plain(table, place, ""):
         reader.task(entry)
     return tuple(reader.mistakes)
-
-
-def printable(text: str) -> str:
-    r"""Return a text in one line that a terminal can show.
-
-    >>> printable("key 'a\nb'")
-    "key 'a\\nb'"
-    """
-    return "".join(char if char.isprintable() else repr(char)[1:-1] for char in text)
-
-
-def _odd(value: Any, key: str) -> Iterator[str]:
-    match value:
-        case dict():
-            for name, item in value.items():
-                yield from _odd(item, f"{key}.{name}" if key else name)
-        case list():
-            for item in value:
-                yield from _odd(item, key)
-        case float() if not math.isfinite(value):
-            yield f"key '{key}' is {value!r}; a finite number was expected"
-        case date() | time():
-            yield f"key '{key}' is {value}; write a date as a text in quotes"
-
-
-def has_type(value: Any, types: tuple[type, ...]) -> bool:
-    """Whether a TOML value is of one of these types; an integer is a number, true is no integer."""
-    if isinstance(value, bool):
-        return bool in types
-    return isinstance(value, types) or (float in types and isinstance(value, int))
-
-
-def type_names(types: tuple[type, ...]) -> str:
-    """Return TOML's types in words: "a text or a list"."""
-    names = {
-        str: "a text",
-        int: "a whole number",
-        float: "a number",
-        bool: "true or false",
-        list: "a list",
-        dict: "a table",
-    }
-    return " or ".join(names.get(t, t.__name__) for t in types)

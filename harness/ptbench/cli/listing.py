@@ -72,7 +72,7 @@ def options_command(name: str | None, as_json: bool) -> None:
 
     from ptbench.catalog import GROUPS, load_catalog
     from ptbench.errors import UnknownNameError, nearest
-    from ptbench.suite import type_names
+    from ptbench.values import type_names
 
     catalog = load_catalog()
     offers = [offer for group in GROUPS for offer, _ in catalog.owned(group) if offer.options]

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ptbench.catalog import Catalog
-from ptbench.errors import PtbenchError, nearest
+from ptbench.errors import PtbenchError, nearest, printable
 from ptbench.model import Reference, Settings
 from ptbench.offers import (
     Adapter,
@@ -21,16 +21,8 @@ from ptbench.offers import (
     Source,
 )
 from ptbench.records import Cell, ModelSpec, TaskSpec
-from ptbench.suite import (
-    SETTINGS,
-    TASK_KEYS,
-    Entry,
-    Suite,
-    has_type,
-    printable,
-    task_mistakes,
-    type_names,
-)
+from ptbench.suite import SETTINGS, TASK_KEYS, Entry, Suite, task_mistakes
+from ptbench.values import has_type, type_names
 
 
 def resolve(
