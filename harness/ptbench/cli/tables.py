@@ -90,10 +90,10 @@ def score_text(value: float, half_width: float) -> str:
 
 
 def _costs(report: Report) -> Table:
-    table = Table(title="cost", title_justify="left", header_style="bold")
+    table = Table(title="cost (ex/s: test examples per second)", title_justify="left", header_style="bold")
     table.add_column("model", overflow="fold", max_width=MAX_NAME)
     table.add_column("protocol", overflow="fold", max_width=MAX_NAME)
-    for name in ("cells", "seconds", "examples/s", "parameters", "peak MiB", "device"):
+    for name in ("cells", "time\n(s)", "ex/s", "params", "peak\n(MiB)", "device"):
         table.add_column(name, justify="right")
     for model, protocol in entries_of(report):
         records = [r for r in report.records if (r.model, r.label) == (model, protocol)]
