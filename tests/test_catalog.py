@@ -33,3 +33,15 @@ def test_every_offer_has_one_owner() -> None:
     assert loaded.clashes() == []
     assert loaded.broken() == ()
     assert str(loaded.owner("metric", "f1")) == "sklearn (ptbench 0.1.0)"
+
+
+def test_a_submodule_of_a_missing_package_is_missing_and_no_crash() -> None:
+    offer = Provider(
+        name="x",
+        description="X.",
+        requires=("no_such_package.part",),
+        describe=lambda request: None,  # type: ignore[arg-type,return-value]
+        load=lambda request: None,  # type: ignore[arg-type,return-value]
+    )
+    missing = catalog.missing_modules([offer], "ptbench")
+    assert missing == {"no_such_package.part": "pip install 'no-such-package'"}

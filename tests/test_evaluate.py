@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -117,3 +118,21 @@ def test_a_model_with_a_failed_seed_is_not_ranked(
     assert {row["model"] for row in json.loads(path.read_text())} == {"words"}
     board = (path.parent / "leaderboard.csv").read_text().splitlines()
     assert board[1] == "majority,linear_probe,"
+
+
+def test_a_plugin_that_prints_or_changes_the_folder_disturbs_nothing(
+    ptbench: Ptbench, suite: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def load(request: Any) -> Any:
+        print("hello from a plugin")
+        os.chdir("/")
+        return whole(request)
+
+    whole = baselines.PROVIDER.load
+    monkeypatch.setattr(builtin.baselines, "PROVIDER", replace(baselines.PROVIDER, load=load))
+    monkeypatch.chdir(tmp_path)
+    called = ptbench("run", suite, "--output", "out", "--json")
+    assert called.code == 0, called.err
+    assert [record["status"] for record in json.loads(called.out)["records"]] == ["ok", "ok"]
+    assert "hello from a plugin" in called.err
+    assert list(tmp_path.glob("out/*/*/report.csv"))

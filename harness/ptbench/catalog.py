@@ -266,7 +266,8 @@ def _bringing(module: str, modules: list[str], extras: Mapping[str, set[str]], d
     That is the extra that brings it and most of the plugin's other modules, the smallest of those; the
     package itself where no extra has it.
     """
-    packages = {name: _normal(DISTRIBUTIONS.get(name, name)) for name in modules}
+    tops = {name: name.partition(".")[0] for name in modules}
+    packages = {name: _normal(DISTRIBUTIONS.get(top, top)) for name, top in tops.items()}
     fitting = [extra for extra, brought in extras.items() if packages[module] in brought]
     if not fitting:
         return packages[module]
