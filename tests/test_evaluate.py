@@ -136,3 +136,16 @@ def test_a_plugin_that_prints_or_changes_the_folder_disturbs_nothing(
     assert [record["status"] for record in json.loads(called.out)["records"]] == ["ok", "ok"]
     assert "hello from a plugin" in called.err
     assert list(tmp_path.glob("out/*/*/report.csv"))
+
+
+def test_a_plan_names_every_plugin_that_may_have_failed(
+    ptbench: Ptbench, suite: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(request: Any) -> Any:
+        raise TypeError("not like this")
+
+    monkeypatch.setattr(builtin.files, "SOURCE", replace(builtin.files.SOURCE, load=broken))
+    plan = ptbench("plan", suite, "--json")
+    (problem,) = json.loads(plan.out)["problems"]
+    assert "plugin core (ptbench 0.1.0) or hf (ptbench 0.1.0) failed: TypeError: not like this" in problem
+    assert plan.code == 2

@@ -232,7 +232,8 @@ class Metric(Offer):
     binary: bool = False
     """Whether it needs exactly two labels; the second is the positive one."""
     caveat: Callable[[Predictions], str | None] = lambda predictions: None
-    """What a reader must know of this value: why it is undefined, or by which convention it is 0."""
+    """What a reader must know of this value: why it is undefined, or by which convention it is 0.
+    Separate statements are joined with "; "; no statement has one inside it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

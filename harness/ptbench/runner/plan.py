@@ -172,7 +172,7 @@ def _plan_task(spec: TaskSpec, base: Path, catalog: Catalog) -> TaskPlan:
                     hint = nearest(column, described.columns or ())
                     raise DataError(f"task '{spec.name}' ({spec.data}): no column '{column}'; {hint}")
     except (Exception, SystemExit) as error:  # likewise
-        text = _told(error, plugin)
+        text = _told(error, plugin, str(catalog.owner(Adapter.group, spec.adapter)))
         text = text if f"task '{spec.name}'" in text else f"task '{spec.name}': {text}"
         return TaskPlan(spec, kind.name, plugin, metrics, problem=text)
     return TaskPlan(spec, kind.name, plugin, metrics, facts, described.downloads)
@@ -210,14 +210,15 @@ def _plan_cell(
         return PlannedCell(cell, str(error))
     except (Exception, SystemExit) as error:  # likewise
         plugin = str(catalog.owner(Protocol.group, cell.protocol))
-        return PlannedCell(cell, f"{where}: {_told(error, plugin)}")
+        return PlannedCell(cell, f"{where}: {_told(error, plugin, model.plugin)}")
     return PlannedCell(cell, "", capability, _rows(facts, protocol))
 
 
-def _told(error: BaseException, plugin: str) -> str:
-    """Return an error as one line; one that is not ptbench's own is a bug of the plugin, which is named."""
+def _told(error: BaseException, *plugins: str) -> str:
+    """Return an error as one line; one that is not ptbench's own is a bug of one of the plugins named."""
     text = one_line(error)
-    return text if isinstance(error, PtbenchError) else f"plugin {plugin} failed: {text}"
+    names = " or ".join(dict.fromkeys(plugins))
+    return text if isinstance(error, PtbenchError) else f"plugin {names} failed: {text}"
 
 
 def _check_usable(catalog: Catalog, name: str) -> None:

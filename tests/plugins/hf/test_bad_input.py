@@ -60,7 +60,9 @@ TEST = split("test", "a text,0", "another,1")
 @pytest.mark.parametrize(
     ("files", "table", "message"),
     [
-        pytest.param([TRAIN, TEST], task("file:nowhere.csv"), "nowhere.csv", id="a missing file"),
+        pytest.param(
+            [TRAIN, TEST], task("file:nowhere.csv"), "there is no file or folder", id="a missing file"
+        ),
         pytest.param(
             [TRAIN, TEST],
             task(input='"txt"'),
@@ -73,7 +75,9 @@ TEST = split("test", "a text,0", "another,1")
             "test, row 2: unknown label '2'; known: 0, 1",
             id="an unknown label",
         ),
-        pytest.param([TRAIN, split("test")], task(), "test", id="an empty split"),
+        pytest.param(
+            [TRAIN, split("test")], task(), "test.csv has a header and no rows", id="an empty split"
+        ),
         pytest.param(
             [TRAIN, split("test", "a,0", "b,")],
             task(),
@@ -123,11 +127,14 @@ def test_bad_data_costs_its_own_cell(
         pytest.param(
             "named",
             lambda folder: (folder / "model.safetensors").write_bytes(b"\x00" * 64),
-            "model.safetensors",
+            "model.safetensors is no sound safetensors file",
             id="a corrupt checkpoint",
         ),
         pytest.param(
-            "named", lambda folder: (folder / "model.safetensors").unlink(), "named", id="no weights"
+            "named",
+            lambda folder: (folder / "model.safetensors").unlink(),
+            "has no weights: expected model.safetensors",
+            id="no weights",
         ),
         pytest.param(
             "named",
