@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -77,6 +78,8 @@ class Task:
     labels: tuple[str, ...] = ()
     note: str = ""
     """What a reader of the table must know about this task, such as "generated probe, not GLUE"."""
+    unread: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    """Rows that were left out because they could not be read: split to reason to how many."""
 
     def split(self, name: str) -> Split:
         """Return a split. Raises `DataError`, naming those there are."""
@@ -143,7 +146,8 @@ def feed(digest: hashlib._Hash, value: Any) -> None:
     """Feed a value into a digest so that different values never read alike.
 
     Every value is prefixed with its type and length, and so ``["ab", "c"]`` differs from
-    ``["a", "bc"]`` and ``1`` from ``"1"``. Raises `DataError` for a type whose bytes mean nothing.
+    ``["a", "bc"]`` and ``1`` from ``"1"``. A path counts as the content of its file. Raises `DataError`
+    for a type whose bytes mean nothing, and for a file that cannot be read.
     """
     match value:
         case None | bool() | int() | float() | str():
@@ -159,6 +163,8 @@ def feed(digest: hashlib._Hash, value: Any) -> None:
             digest.update(np.ascontiguousarray(value).tobytes())
         case np.generic():
             feed(digest, value.item())
+        case Path():  # what the file says, wherever it lies
+            _feed_file(digest, value)
         case Mapping():
             digest.update(f"map:{len(value)}:".encode())
             for key in sorted(value, key=str):
@@ -170,3 +176,13 @@ def feed(digest: hashlib._Hash, value: Any) -> None:
                 feed(digest, item)
         case _:
             raise DataError(f"a value of type {type(value).__name__} has no fingerprint")
+
+
+def _feed_file(digest: hashlib._Hash, path: Path) -> None:
+    try:
+        with path.open("rb") as file:
+            content = hashlib.file_digest(file, "sha256").digest()
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error.strerror or error}") from None
+    digest.update(b"file:")
+    digest.update(content)

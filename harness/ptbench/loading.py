@@ -30,7 +30,7 @@ def load_task(spec: TaskSpec, base: Path, catalog: Catalog) -> Task:
     rows = _roles(source.load(request), spec, where)
     metrics = metrics_of(spec, adapter)
     options = {**spec.options, "note": spec.note}
-    task = adapter.build(rows, TaskRequest(spec.name, metrics, options, spec.data))
+    task = adapter.build(rows, TaskRequest(spec.name, metrics, options, spec.data, source.root(request)))
     binary = [name for name in task.metrics if catalog.metric(name).binary]
     if binary and len(task.labels) != 2:
         raise DataError(f"{where}: {_too_binary(binary, len(task.labels), catalog)}")

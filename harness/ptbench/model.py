@@ -27,6 +27,7 @@ class Capability(StrEnum):
     EMBED = "embed"
     FIT = "fit"
     PEEK = "peek"
+    PROFILE = "profile"
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +72,9 @@ class Settings:
     precision: str = "fp32"
     """``fp32``, ``bf16`` or ``fp16``; it can change a score, and is a column of every report."""
     batch_tokens: int | None = None
-    """Padded tokens in a batch; None lets the model choose."""
+    """Padded tokens in a batch of texts; None lets the model choose."""
+    batch_size: int | None = None
+    """Images in a batch; None lets the model choose."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +115,28 @@ class ModelDescription:
     downloads: tuple[Download, ...] = ()
     trust: tuple[str, ...] = ()
     """What the suite allowed for this model beyond the safe default: ``pickle``, ``unpinned``…"""
+    synonyms: Mapping[str, int] = field(default_factory=dict)
+    """Other names of the labels, such as WordNet ids, to their positions; -1 where a name has two."""
+
+
+@dataclass(frozen=True, slots=True)
+class Operations:
+    """What one example costs a model in multiply-adds, under two stated definitions.
+
+    A multiply-add counts one. Neither definition counts activations functions, pooling or sums.
+    """
+
+    macs: int
+    """Matrix products and convolutions alone, attention included (as torchvision's ``_ops``)."""
+    fvcore_macs: int
+    """As fvcore counts, and so timm's tables: with normalisations, and attention only where it is
+    written as matrix products."""
+    activations: int
+    """Numbers that convolutions and matrix products put out (fvcore's definition)."""
+    uncounted: Mapping[str, int] = field(default_factory=dict)
+    """Operators that neither definition counts, with how often they are called."""
+    input: str = ""
+    """The shape of the example: ``3x224x224``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +157,16 @@ class ModelFacts:
     """More that a reader should know, such as ``{"pooling": "mean"}``."""
     counts: Mapping[str, int] = field(default_factory=dict)
     """What it had to change in its inputs since it was loaded, such as ``{"truncated": 3}``."""
+    notes: tuple[str, ...] = ()
+    """What a reader of any score of it must know: random weights, preprocessing that is not its own."""
+    synonyms: Mapping[str, int] = field(default_factory=dict)
+    """Other names of the labels to their positions; -1 where a name has two."""
+    weight_bytes: int | None = None
+    """Bytes of parameters and buffers as they lie in memory."""
+    operations: Operations | None = None
+    seconds: Mapping[str, float] = field(default_factory=dict)
+    """Wall-clock seconds since it was loaded by what they went to: ``decode`` (waiting for decoded
+    inputs), ``transfer`` (to the device), ``compute``."""
 
 
 @runtime_checkable

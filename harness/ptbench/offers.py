@@ -105,6 +105,8 @@ class Source(Offer):
     load: Callable[[DataRequest], Mapping[str, Rows]]
     """Read every split. The same request gives the same rows in the same order. Raises `DataError`."""
     revisions: bool = False
+    root: Callable[[DataRequest], Path] = lambda request: request.base
+    """The folder against which relative paths in its rows are read."""
 
 
 ColumnType = Literal["text", "label", "number", "scores", "vector", "image", "any"]
@@ -140,6 +142,8 @@ class TaskRequest:
     options: Mapping[str, Any]
     where: str = ""
     """Where the rows came from, for error messages."""
+    root: Path = Path()
+    """The folder against which relative paths in the rows are read."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,7 +16,12 @@ from typing import Any
 from ptbench.errors import SuiteError, nearest, printable
 from ptbench.values import has_type, odd_values, type_names
 
-SETTINGS: Mapping[str, tuple[type, ...]] = {"device": (str,), "precision": (str,), "batch_tokens": (int,)}
+SETTINGS: Mapping[str, tuple[type, ...]] = {
+    "device": (str,),
+    "precision": (str,),
+    "batch_tokens": (int,),
+    "batch_size": (int,),
+}
 DEVICE = r"auto|cpu|mps|cuda(:\d+)?"
 PRECISIONS = ("fp32", "bf16", "fp16")
 TASK_KEYS: Mapping[str, tuple[type, ...]] = {
@@ -196,8 +201,9 @@ class _Reader:
         precision = checked.get("precision", "fp32")
         if precision not in PRECISIONS:
             self.wrong(where, f"key 'precision' is '{precision}'; {nearest(precision, PRECISIONS)}")
-        if checked.get("batch_tokens", 1) < 1:
-            self.wrong(where, "key 'batch_tokens' must be at least 1")
+        for key in ("batch_tokens", "batch_size"):
+            if checked.get(key, 1) < 1:
+                self.wrong(where, f"key '{key}' must be at least 1")
         device = checked.get("device", "auto")
         if not re.fullmatch(DEVICE, device):
             hint = nearest(device, ("auto", "cpu", "cuda", "cuda:0", "mps"))
