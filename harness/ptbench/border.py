@@ -165,9 +165,11 @@ def checked_column(
             if array.dtype.kind not in "biuf":
                 raise ModelError(f"{who}: column '{column.name}' must be numbers, not {array.dtype}")
             with np.errstate(invalid="ignore", over="ignore"):
-                array = array.astype(np.float32)
+                array = array.astype(np.float32, copy=False)
                 off = np.abs(array.sum(axis=1, dtype=np.float64) - 1) > 1e-3
-                wrong = ~np.isfinite(array).all(axis=1) | (array < -1e-6).any(axis=1) | off
+                # NaN and infinity come through the extremes: no copy of a large table is made
+                wrong = ~np.isfinite(array.max(axis=1, initial=0)) | off
+                wrong |= ~(array.min(axis=1, initial=0) >= -1e-6)
         case _:
             pass
     if wrong.any():

@@ -6,29 +6,31 @@ import json
 import time
 import traceback
 import warnings
-from collections import Counter, OrderedDict
+from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from ptbench import __version__
+from ptbench.audit import permuted_labels
 from ptbench.border import checked_facts, checked_outcome, checked_predictions
 from ptbench.catalog import Catalog
 from ptbench.data import Predictions, Task
 from ptbench.errors import ProtocolError, PtbenchError, one_line
-from ptbench.features import FeatureCache, Sides, added, extract
+from ptbench.features import FeatureCache
 from ptbench.journal import dumps
 from ptbench.loading import load_model, load_task, model_request, primary_metric
-from ptbench.meter import Clock, peak_memory_mb, reset_peak_memory
-from ptbench.model import Capability, Embedder, Model
-from ptbench.offers import Adapter, FileMetric, Kind, Metric, Outcome, Protocol, SumMetric, TableMetric, Trial
+from ptbench.meter import peak_memory_mb, reset_peak_memory
+from ptbench.model import Capability, Model, ModelFacts
+from ptbench.offers import Adapter, FileMetric, Kind, Metric, Outcome, Protocol, SumMetric, TableMetric
 from ptbench.plain import to_json
-from ptbench.records import Cell, Cost, ModelSpec, Record, Score, Status, TaskSpec
+from ptbench.records import Cell, Record, Score, Status, TaskSpec
 from ptbench.statistics import score
 from ptbench.store import PREDICTIONS, write_predictions
+from ptbench.work import Work
 
 LOGS = "logs"
 RESIDENT_TASKS = 16
@@ -90,12 +92,15 @@ class Evaluator:
         capability, model, load_seconds = self._load(cell, protocol, task.kind)
         who = f"{cell.model.reference} on {cell.task.name}"
         checked_facts(model, who)
-        work = _Work(self, cell, model, task, kind, data_digest)
+        work = Work(self.features, cell, model, task, kind, data_digest)
         outcome = checked_outcome(protocol.run(work.trial(protocol.filled(cell.options))), who)
         predictions = checked_predictions(outcome.columns, kind, task, who)
-        cost = work.cost(len(predictions), load_seconds, peak_memory_mb() if reset else None)
+        peak = peak_memory_mb() if reset else None
         write_predictions(self.folder / PREDICTIONS / f"{cell.id}.parquet", predictions)
+        scoring = time.perf_counter()
         scores, files = self._score(cell, task, predictions)
+        audit = permuted_labels(predictions)
+        cost = work.cost(len(predictions), load_seconds, peak, time.perf_counter() - scoring)
         facts = model.facts
         return replace(
             started,
@@ -103,11 +108,12 @@ class Evaluator:
             scores=scores,
             primary=primary_metric(task.metrics, self.catalog),
             n=len(predictions),
+            unread=sum(task.unread.get("test", {}).values()) if "test" in task.unread else None,
             cost=cost,
             device=facts.device,
             precision=facts.precision,
-            facts={**facts.extra, **work.counted(), **outcome.facts},
-            notes=_notes(task, outcome, work.counted()),
+            facts={**facts.extra, **_uncounted(facts), **work.counted(), **outcome.facts},
+            notes=_notes(task, facts, outcome, work.counted(), audit),
             trust=facts.trust,
             fingerprints={
                 "weights": facts.weights,
@@ -187,87 +193,6 @@ class Evaluator:
             path.write_text("\n".join(lines), "utf-8", "backslashreplace")
 
 
-@dataclass
-class _Work:
-    """What a cell has at hand while its protocol runs, and what it cost so far."""
-
-    evaluator: Evaluator
-    cell: Cell
-    model: Model
-    task: Task
-    kind: Kind
-    data_digest: str
-
-    def __post_init__(self) -> None:
-        self.clock = Clock()
-        self.reused_seconds = 0.0
-        self.reused = False
-        self.test_seconds = 0.0
-        self.counts_before = self.model.facts.counts
-        self.reused_counts: Counter[str] = Counter()
-
-    def trial(self, options: Mapping[str, Any]) -> Trial:
-        return Trial(
-            model=self.model,
-            task=self.task,
-            kind=self.kind,
-            options=options,
-            seed=self.cell.seed,
-            features=self.features,
-            phase=self.clock.phase,
-        )
-
-    def features(self, split: str) -> Sides:
-        model = self.model
-        if not isinstance(model, Embedder):
-            raise ProtocolError(f"{self.cell.model.reference} cannot embed, and so has no features")
-        facts = model.facts
-        spec: ModelSpec = self.cell.model
-        key = (
-            json.dumps(to_json(spec, without=("name",))),
-            facts.weights,
-            facts.preprocessing,
-            facts.device,
-            facts.precision,
-            self.data_digest,
-            split,
-        )
-        cache = self.evaluator.features
-        features = cache.get(key)
-        if features is None:
-            with self.clock.phase("embed"):
-                who = f"{spec.reference} on {self.cell.task.name}"
-                features = extract(model, self.task.split(split).examples, self.kind, who)
-            cache.put(key, features)
-        else:
-            self.reused = True
-            self.reused_seconds += features.seconds
-            self.reused_counts.update(features.counts)
-        if split == "test":
-            self.test_seconds += features.seconds
-        return features.sides
-
-    def counted(self) -> dict[str, int]:
-        """Return what the model had to change in this cell's inputs, those of reused features too."""
-        own = added(self.counts_before, self.model.facts.counts)
-        return {name: own.get(name, 0) + self.reused_counts[name] for name in {**own, **self.reused_counts}}
-
-    def cost(self, n: int, load_seconds: float, peak: float | None) -> Cost:
-        phases = dict(self.clock.seconds)
-        if self.reused:
-            phases["embed"] = phases.get("embed", 0.0) + self.reused_seconds
-        test_seconds = self.test_seconds + phases.get("predict", 0.0)
-        return Cost(
-            seconds=sum(phases.values()),
-            load_seconds=load_seconds,
-            phases=phases,
-            examples_per_s=n / test_seconds if test_seconds > 0 else None,
-            parameters=self.model.facts.parameters,
-            peak_memory_mb=peak,
-            features_reused=self.reused,
-        )
-
-
 def chosen_capability(protocol: Protocol, able: frozenset[Capability]) -> Capability:
     """Return what a model is loaded for: the first thing that the protocol needs and the model can.
 
@@ -288,6 +213,21 @@ def _unscored(metric: Metric, predictions: Predictions, missing: list[str]) -> S
     return Score(metric.name, nan, nan, nan, len(predictions), metric.higher_is_better, "none", caveat)
 
 
-def _notes(task: Task, outcome: Outcome, counted: Mapping[str, int]) -> tuple[str, ...]:
+def _notes(
+    task: Task, facts: ModelFacts, outcome: Outcome, counted: Mapping[str, int], audit: str | None
+) -> tuple[str, ...]:
     changed = [f"{count:,} inputs {name.replace('_', ' ')}" for name, count in counted.items() if count]
-    return tuple(dict.fromkeys([*([task.note] if task.note else []), *outcome.notes, *changed]))
+    unread = []
+    for split, reasons in task.unread.items():
+        lost = sum(reasons.values())
+        why = ", ".join(f"{n:,} {reason}" for reason, n in reasons.items())
+        total = len(task.split(split)) + lost
+        unread += [f"{lost:,} of {total:,} {split} inputs could not be read, left out: {why}"] if lost else []
+    own = [note for note in (audit, task.note) if note]
+    return tuple(dict.fromkeys([*own, *unread, *facts.notes, *outcome.notes, *changed]))
+
+
+def _uncounted(facts: ModelFacts) -> dict[str, Any]:
+    """Return the operators that no definition of multiply-adds counts, for the record."""
+    operations = facts.operations
+    return {"uncounted": dict(operations.uncounted)} if operations and operations.uncounted else {}

@@ -6,16 +6,18 @@ import time
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ptbench.border import checked_facts, checked_features
 from ptbench.data import Examples
-from ptbench.model import Embedder
+from ptbench.model import Embedder, ModelFacts
 from ptbench.offers import Kind
 
 Sides = tuple[NDArray[np.float32], ...]
+Number = TypeVar("Number", int, float)
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +28,8 @@ class Features:
     seconds: float
     counts: Mapping[str, int] = field(default_factory=dict)
     """What the model had to change in its inputs: ``truncated`` texts."""
+    spent: Mapping[str, float] = field(default_factory=dict)
+    """``seconds`` by what the model tells of: ``decode``, ``transfer``, ``compute``."""
 
 
 class FeatureCache:
@@ -58,11 +62,11 @@ def extract(model: Embedder, examples: Examples, kind: Kind, who: str) -> Featur
     Equal inputs are embedded once; in pair tasks one premise often stands in many rows.
     """
     started = time.perf_counter()
-    before = checked_facts(model, who).counts
+    before = checked_facts(model, who)
     columns = [c for c in kind.pair or () if c in examples.columns] or None
     if columns is None:
         features = checked_features(model.embed(examples), len(examples), who)
-        return Features((features,), time.perf_counter() - started, added(before, model.facts.counts))
+        return Features((features,), time.perf_counter() - started, *_told(before, model.facts))
     positions: dict[object, int] = {}
     ids: list[str] = []
     sides = []
@@ -78,16 +82,20 @@ def extract(model: Embedder, examples: Examples, kind: Kind, who: str) -> Featur
     unique = Examples(ids, {columns[0]: list(positions)})
     embedded = checked_features(model.embed(unique), len(unique), who)
     seconds = time.perf_counter() - started
-    return Features(tuple(embedded[side] for side in sides), seconds, added(before, model.facts.counts))
+    return Features(tuple(embedded[side] for side in sides), seconds, *_told(before, model.facts))
 
 
-def added(before: Mapping[str, int], after: Mapping[str, int]) -> dict[str, int]:
-    """Return what was counted between two looks at a model's counts.
+def _told(before: ModelFacts, after: ModelFacts) -> tuple[dict[str, int], dict[str, float]]:
+    return added(before.counts, after.counts), added(before.seconds, after.seconds)
+
+
+def added(before: Mapping[str, Number], after: Mapping[str, Number]) -> dict[str, Number]:
+    """Return what was counted between two looks at a model's counts or seconds.
 
     >>> added({"truncated": 2}, {"truncated": 5, "mended": 1})
     {'truncated': 3, 'mended': 1}
     """
-    return {name: count - before.get(name, 0) for name, count in after.items()}
+    return {name: after[name] - before[name] if name in before else after[name] for name in after}
 
 
 def _size(features: Features) -> int:

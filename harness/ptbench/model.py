@@ -117,6 +117,8 @@ class ModelDescription:
     """What the suite allowed for this model beyond the safe default: ``pickle``, ``unpinned``…"""
     synonyms: Mapping[str, int] = field(default_factory=dict)
     """Other names of the labels, such as WordNet ids, to their positions; -1 where a name has two."""
+    notes: tuple[str, ...] = ()
+    """What a reader of the plan must know, such as ``random weights``."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -123,10 +123,21 @@ class Cost:
     examples_per_s: float | None = None
     """Test examples per second of computing their predictions, features included, fitting not."""
     parameters: int | None = None
+    macs: int | None = None
+    """Multiply-adds of one example: matrix products and convolutions, attention included."""
+    fvcore_macs: int | None = None
+    """Multiply-adds of one example as fvcore counts, and so timm's tables."""
+    activations: int | None = None
+    """Numbers that convolutions and matrix products put out for one example."""
+    weight_bytes: int | None = None
+    """Bytes of parameters and buffers as they lie in memory."""
     peak_memory_mb: float | None = None
     """Peak resident memory of the process while the cell ran, in MiB (Linux only)."""
     features_reused: bool = False
     """Whether features came from an earlier cell; ``seconds`` then counts them as if they had not."""
+    spent: Mapping[str, float] = field(default_factory=dict)
+    """Seconds by activity: what the model tells of (``decode``, ``transfer``, ``compute``), ``fit``,
+    ``metrics``, and the ``rest``; together ``seconds`` and the time of the metrics."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +164,8 @@ class Record:
     """What the model was loaded for: ``predict``, ``embed``, ``fit``, or ``peek`` (it saw the targets)."""
     split: str = "test"
     n: int | None = None
+    unread: int | None = None
+    """Rows of the split that could not be read and were left out; ``n`` does not count them."""
     cost: Cost = Cost()
     device: str = ""
     precision: str = ""

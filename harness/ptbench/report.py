@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ptbench.plain import to_json
@@ -32,6 +32,7 @@ COLUMNS = {
     "ci_high": "Upper end of the 95 % interval.",
     "interval": "How the interval was found: `wilson`, `bootstrap`, or `none`.",
     "n": "Number of examples that the value was computed from.",
+    "unread": "Examples that could not be read and were left out of `n`; empty where nobody looked.",
     "higher_is_better": "Direction of the metric.",
     "primary": "Whether the metric stands for its task in the leaderboard.",
     "best": "Whether this model and protocol is the best on this task and metric (mean over seeds).",
@@ -44,9 +45,19 @@ COLUMNS = {
     "embed_seconds": "Part of `seconds`: features.",
     "fit_seconds": "Part of `seconds`: fitting, the choice of hyper-parameters included.",
     "predict_seconds": "Part of `seconds`: prediction.",
+    "decode_share": "Share of `seconds` and scoring that the model waited for decoded inputs.",
+    "transfer_share": "Likewise: copies to the device.",
+    "compute_share": "Likewise: the model itself.",
+    "fit_share": "Likewise: fitting.",
+    "metrics_share": "Likewise: computing the metrics and their intervals.",
+    "rest_share": "Likewise: all else.",
     "features_reused": "Whether features came from an earlier cell; their time is counted all the same.",
     "examples_per_s": "Test examples per second, features included, fitting not.",
-    "parameters": "Number of parameters of the model.",
+    "parameters": "Number of parameters of the model, as it was used (a head taken off not counted).",
+    "macs": "Multiply-adds of one example: matrix products and convolutions, attention included.",
+    "fvcore_macs": "Multiply-adds of one example as fvcore counts, and so timm's tables.",
+    "activations": "Numbers that convolutions and matrix products put out for one example.",
+    "weight_bytes": "Bytes of parameters and buffers in memory.",
     "peak_memory_mb": "Peak resident memory of the process during the cell, MiB; empty if unknown.",
     "device": "Device that the model ran on.",
     "precision": "Precision that it ran in.",
@@ -77,7 +88,7 @@ def tidy(report: Report) -> pd.DataFrame:
         for score in (record.scores or (None,))
     ]
     frame = pd.DataFrame(rows, columns=list(COLUMNS))
-    return frame.astype(dict.fromkeys(("n", "parameters"), "Int64"))  # a cell without stays empty
+    return frame.astype(dict.fromkeys(_INTEGERS, "Int64"))  # a cell without stays empty
 
 
 def leaderboard(report: Report) -> pd.DataFrame:
@@ -160,6 +171,8 @@ def _row(record: Record, score: Score | None, standing: Standing | None) -> dict
         "caveat": score.caveat if score else "",
         **{name: getattr(record.cost, name) for name in _OF_COST},
         **{f"{phase}_seconds": phases.get(phase) for phase in ("embed", "fit", "predict")},
+        **_shares(record.cost.spent),
+        "unread": record.unread,
         "trust": _join(record.trust),
         "facts": _json(record.facts),
         "notes": _join(record.notes),
@@ -176,7 +189,18 @@ _SAME = (
     "split", "error", "device", "precision", "version", "started", "finished",
 )  # fmt: skip
 _OF_SCORE = ("value", "ci_low", "ci_high", "interval", "higher_is_better")
-_OF_COST = ("seconds", "load_seconds", "features_reused", "examples_per_s", "parameters", "peak_memory_mb")
+_OF_COST = (
+    "seconds", "load_seconds", "features_reused", "examples_per_s", "parameters", "macs", "fvcore_macs",
+    "activations", "weight_bytes", "peak_memory_mb",
+)  # fmt: skip
+_INTEGERS = ("n", "unread", "parameters", "macs", "fvcore_macs", "activations", "weight_bytes")
+
+
+def _shares(spent: Mapping[str, float]) -> dict[str, float | None]:
+    """Return what share of a cell's time went to what; None for what it does not tell of."""
+    total = sum(spent.values())
+    names = ("decode", "transfer", "compute", "fit", "metrics", "rest")
+    return {f"{name}_share": spent[name] / total if name in spent and total else None for name in names}
 
 
 def _json(value: Any) -> str:

@@ -21,10 +21,29 @@ def show_plan(plan: Plan, console: Console) -> None:
     console.print(_cells(plan))
     for download in plan.downloads:
         console.print(Text(f"download: {_download(download)}", style="yellow"), soft_wrap=True)
+    for note, places in _notes(plan).items():
+        console.print(Text(f"note: {note} ({', '.join(places)})", style="dim"), soft_wrap=True)
     for problem in plan.problems:
         console.print(Text(f"problem: {problem}", style="red"), soft_wrap=True)
     ready = sum(not planned.problem for planned in plan.cells)
     console.print(f"{ready} of {len(plan.cells)} cells can run")
+
+
+def _notes(plan: Plan) -> dict[str, list[str]]:
+    """Return what a reader of the plan must know, with the models and cells that it is about."""
+    notes: dict[str, list[str]] = {}
+    for name, model in plan.models.items():
+        for note in model.description.notes if model.description else ():
+            notes.setdefault(note, []).append(name)
+        for word in model.description.trust if model.description else ():
+            notes.setdefault(f"the suite allows {word}", []).append(name)
+    for planned in plan.cells:
+        if planned.note:
+            place = f"{planned.cell.model.name} x {planned.cell.task.name}"
+            places = notes.setdefault(planned.note, [])
+            if place not in places:
+                places.append(place)
+    return notes
 
 
 def plan_data(plan: Plan) -> Any:
@@ -66,6 +85,7 @@ def plan_data(plan: Plan) -> Any:
                     "seed": planned.cell.seed,
                     "capability": planned.capability,
                     "problem": planned.problem,
+                    "note": planned.note,
                 }
                 for planned in plan.cells
             ],

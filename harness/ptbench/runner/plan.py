@@ -28,7 +28,7 @@ from ptbench.offers import (
     Source,
     TaskFacts,
 )
-from ptbench.protocols import label_mapping
+from ptbench.protocols import label_mapping, mapping_note
 from ptbench.records import Cell, ModelSpec, TaskSpec
 from ptbench.suite import Suite
 
@@ -68,6 +68,8 @@ class PlannedCell:
     capability: Capability | None = None
     rows: int = UNKNOWN_ROWS
     """Rows that go through the model."""
+    note: str = ""
+    """How the task's labels stand to those of the model's head, where they are not the same."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,7 +213,7 @@ def _plan_cell(
     except (Exception, SystemExit) as error:  # likewise
         plugin = str(catalog.owner(Protocol.group, cell.protocol))
         return PlannedCell(cell, f"{where}: {_told(error, plugin, model.plugin)}")
-    return PlannedCell(cell, "", capability, _rows(facts, protocol))
+    return PlannedCell(cell, "", capability, _rows(facts, protocol), _note(described, facts, capability))
 
 
 def _told(error: BaseException, *plugins: str) -> str:
@@ -240,10 +242,17 @@ def _refusal(model: ModelDescription, facts: TaskFacts, capability: Capability) 
         return f"the model can {capability} for {', '.join(sorted(model.kinds))}, not for {kind.name}"
     if capability is Capability.PREDICT and model.labels and facts.labels:
         try:
-            label_mapping(model.labels, facts.labels)
+            label_mapping(model.labels, facts.labels, model.synonyms)
         except PtbenchError as error:
             return str(error)
     return None
+
+
+def _note(model: ModelDescription, facts: TaskFacts, capability: Capability) -> str:
+    if capability is not Capability.PREDICT or not model.labels or not facts.labels:
+        return ""
+    found = label_mapping(model.labels, facts.labels, model.synonyms)
+    return mapping_note(model.labels, facts.labels, found)
 
 
 def _rows(facts: TaskFacts, protocol: Protocol) -> int:

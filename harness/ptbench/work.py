@@ -1,0 +1,118 @@
+"""What a cell has at hand while its protocol runs, and the account of what it cost."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ptbench.data import Task
+from ptbench.errors import ProtocolError
+from ptbench.features import FeatureCache, Sides, added, extract
+from ptbench.meter import Clock
+from ptbench.model import Embedder, Model
+from ptbench.offers import Kind, Trial
+from ptbench.plain import to_json
+from ptbench.records import Cell, Cost, ModelSpec
+
+
+@dataclass
+class Work:
+    """What a cell has at hand while its protocol runs, and what it cost so far."""
+
+    cache: FeatureCache
+    cell: Cell
+    model: Model
+    task: Task
+    kind: Kind
+    data_digest: str
+
+    def __post_init__(self) -> None:
+        self.clock = Clock()
+        self.reused_seconds = 0.0
+        self.reused = False
+        self.test_seconds = 0.0
+        self.facts_before = self.model.facts
+        self.reused_counts: Counter[str] = Counter()
+        self.reused_spent: dict[str, float] = {}
+
+    def trial(self, options: Mapping[str, Any]) -> Trial:
+        """Return what the protocol gets."""
+        return Trial(
+            model=self.model,
+            task=self.task,
+            kind=self.kind,
+            options=options,
+            seed=self.cell.seed,
+            features=self.features,
+            phase=self.clock.phase,
+        )
+
+    def features(self, split: str) -> Sides:
+        """Return the features of a split, from the cache where they are there; see `Trial.features`."""
+        model = self.model
+        if not isinstance(model, Embedder):
+            raise ProtocolError(f"{self.cell.model.reference} cannot embed, and so has no features")
+        facts = model.facts
+        spec: ModelSpec = self.cell.model
+        key = (
+            json.dumps(to_json(spec, without=("name",))),
+            facts.weights,
+            facts.preprocessing,
+            facts.device,
+            facts.precision,
+            self.data_digest,
+            split,
+        )
+        features = self.cache.get(key)
+        if features is None:
+            with self.clock.phase("embed"):
+                who = f"{spec.reference} on {self.cell.task.name}"
+                features = extract(model, self.task.split(split).examples, self.kind, who)
+            self.cache.put(key, features)
+        else:
+            self.reused = True
+            self.reused_seconds += features.seconds
+            self.reused_counts.update(features.counts)
+            for name, seconds in features.spent.items():
+                self.reused_spent[name] = self.reused_spent.get(name, 0.0) + seconds
+        if split == "test":
+            self.test_seconds += features.seconds
+        return features.sides
+
+    def counted(self) -> dict[str, int]:
+        """Return what the model had to change in this cell's inputs, those of reused features too."""
+        own = added(self.facts_before.counts, self.model.facts.counts)
+        return {name: own.get(name, 0) + self.reused_counts[name] for name in {**own, **self.reused_counts}}
+
+    def cost(self, n: int, load_seconds: float, peak: float | None, metrics_seconds: float) -> Cost:
+        """Return the account of a cell that ended with n predictions, reused features counted in."""
+        phases = dict(self.clock.seconds)
+        if self.reused:
+            phases["embed"] = phases.get("embed", 0.0) + self.reused_seconds
+        test_seconds = self.test_seconds + phases.get("predict", 0.0)
+        facts, seconds = self.model.facts, sum(phases.values())
+        operations = facts.operations
+        return Cost(
+            seconds=seconds,
+            load_seconds=load_seconds,
+            phases=phases,
+            examples_per_s=n / test_seconds if test_seconds > 0 else None,
+            parameters=facts.parameters,
+            macs=operations.macs if operations else None,
+            fvcore_macs=operations.fvcore_macs if operations else None,
+            activations=operations.activations if operations else None,
+            weight_bytes=facts.weight_bytes,
+            peak_memory_mb=peak,
+            features_reused=self.reused,
+            spent=self.spent(seconds, phases.get("fit"), metrics_seconds),
+        )
+
+    def spent(self, seconds: float, fit: float | None, metrics: float) -> dict[str, float]:
+        """Return what the time of the cell went to; what nobody tells of is the rest."""
+        told = added(self.facts_before.seconds, self.model.facts.seconds)
+        told = {name: value + self.reused_spent.get(name, 0.0) for name, value in told.items()}
+        told |= {} if fit is None else {"fit": fit}
+        return {**told, "metrics": metrics, "rest": max(0.0, seconds - sum(told.values()))}

@@ -1,0 +1,180 @@
+"""The provider `checkpoint`: a file of weights for an architecture that somebody else defines."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ptbench import (
+    Capability,
+    Model,
+    ModelDescription,
+    ModelError,
+    ModelRequest,
+    Option,
+    Provider,
+    nearest,
+)
+from ptbench_vision.options import COMMON, LABEL_SET, LABELS, SHA256, labels_of
+from ptbench_vision.preprocessing import Preprocessing, from_timm, preset
+from ptbench_vision.torchvision_models import INPUTS, KIND, declared_words
+
+if TYPE_CHECKING:
+    from torch import nn
+
+OPTIONS = (
+    Option(
+        "architecture",
+        (str,),
+        "timm:NAME, torchvision:NAME, or package.module:factory of something installed, which is called",
+        required=True,
+    ),
+    Option("arguments", (dict,), "Keyword arguments for the architecture, such as { num_classes = 10 }"),
+    Option("key", (str,), "Key of the weights in the file; default: the usual ones, averaged weights first"),
+    LABEL_SET,
+    LABELS,
+    SHA256,
+    *COMMON,
+)
+
+
+def describe(request: ModelRequest) -> ModelDescription:
+    """Check file, architecture and preprocessing; the weights are not read."""
+    path = _path(request)
+    if not path.is_file():
+        there = nearest(path.name, [p.name for p in path.parent.iterdir()]) if path.parent.is_dir() else ""
+        raise ModelError(f"there is no file {path}" + (f"; in its folder: {there}" if there else ""))
+    _preprocessing(request)
+    labels, synonyms = labels_of(request)
+    library, _ = _architecture(request)
+    can_predict = frozenset({Capability.PREDICT}) if labels else frozenset()
+    return ModelDescription(
+        capabilities=frozenset({Capability.EMBED, Capability.PROFILE}) | can_predict,
+        labels=labels or None,
+        synonyms=synonyms,
+        kinds=KIND,
+        inputs=INPUTS,
+        trust=() if library else ("factory",),
+    )
+
+
+def load(request: ModelRequest) -> Model:
+    """Build the architecture and put the weights in, all of them and no others."""
+    from ptbench_vision.statedict import checked_sha256, load_weights, read_weights
+    from ptbench_vision.visionmodels import Network, start
+
+    path, options = _path(request), request.options
+    weights, key = read_weights(path, options.get("key"))
+    digest = checked_sha256(path, options.get("sha256"))
+    labels, synonyms = labels_of(request)
+    module = _built(request, len(labels))
+    prefix = load_weights(module, weights, str(request.reference))
+    library, _ = _architecture(request)
+    extra = {"built_by": options["architecture"]}
+    extra |= {name: value for name, value in (("key", key), ("prefix", prefix)) if value}
+    network = Network(
+        module,
+        _preprocessing(request),
+        digest,
+        labels,
+        synonyms,
+        trust=() if library else ("factory",),
+        extra=extra,
+    )
+    return start(network, request)
+
+
+def _path(request: ModelRequest) -> Path:
+    return request.base / Path(request.reference.name).expanduser()
+
+
+def _architecture(request: ModelRequest) -> tuple[str, str]:
+    """Return (library, name), or ("", "package.module:factory"). Raises `ModelError`."""
+    text = str(request.options.get("architecture") or "")
+    library, colon, name = text.partition(":")
+    if not colon or not library or not name:
+        raise ModelError(
+            f"architecture = '{text}': write timm:NAME, torchvision:NAME, or package.module:factory"
+        )
+    if library == "timm":
+        import timm
+
+        if not timm.is_model(name):
+            raise ModelError(f"timm has no model '{name}'; {nearest(name, timm.list_models())}")
+        return library, name
+    if library == "torchvision":
+        from torchvision import models
+
+        names = models.list_models(module=models)
+        if name not in names:
+            raise ModelError(f"torchvision has no classification model '{name}'; {nearest(name, names)}")
+        return library, name
+    return "", text
+
+
+def _built(request: ModelRequest, classes: int) -> nn.Module:
+    from torch import nn
+
+    library, name = _architecture(request)
+    arguments = dict(request.options.get("arguments") or {})
+    if library and classes:
+        arguments.setdefault("num_classes", classes)
+    try:
+        module = _made(library, name, arguments)
+    except ModelError:
+        raise
+    except Exception as error:  # whatever a factory raises
+        raise ModelError(
+            f"{request.reference}: {name} cannot be built with {arguments}: {type(error).__name__}: "
+            f"{' '.join(str(error).split())[:200]}"
+        ) from error
+    if not isinstance(module, nn.Module):
+        raise ModelError(f"{request.reference}: {name} gave a {type(module).__name__}, no torch.nn.Module")
+    return module
+
+
+def _made(library: str, name: str, arguments: Mapping[str, Any]) -> Any:
+    if library == "timm":
+        import timm
+
+        return timm.create_model(name, pretrained=False, **arguments)
+    if library == "torchvision":
+        from torchvision.models import get_model
+
+        return get_model(name, weights=None, **arguments)
+    module_name, _, factory_name = name.partition(":")
+    try:
+        factory = getattr(importlib.import_module(module_name), factory_name)
+    except (ImportError, AttributeError) as error:
+        raise ModelError(f"architecture '{name}' cannot be imported: {error}") from None
+    return factory(**arguments)
+
+
+def _preprocessing(request: ModelRequest) -> Preprocessing:
+    library, name = _architecture(request)
+    if library == "timm":
+        import timm
+        from timm.data.config import resolve_data_config
+
+        config = timm.get_pretrained_cfg(name)
+        return from_timm(
+            resolve_data_config(pretrained_cfg=config.to_dict() if config else {}), request.options
+        )
+    if library == "torchvision":
+        from torchvision import models
+
+        return preset(declared_words(models.get_model_weights(name).DEFAULT), request.options)
+    return preset({}, request.options)
+
+
+PROVIDER = Provider(
+    name="checkpoint",
+    description="A file of weights (safetensors, or .pth read with weights_only) for a named architecture",
+    requires=("torch", "torchvision", "timm"),
+    options=OPTIONS,
+    describe=describe,
+    load=load,
+    revisions=False,
+)

@@ -1,0 +1,74 @@
+"""The provider `pixels`: an image as its own grey or RGB values. What does a network add to that?"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ptbench import (
+    Capability,
+    Examples,
+    ModelDescription,
+    ModelError,
+    ModelFacts,
+    ModelRequest,
+    Option,
+    Provider,
+    nearest,
+)
+
+MODES = {"grey": "L", "rgb": "RGB"}
+
+
+class Pixels:
+    """An image resized to a square, flattened, from 0 to 1."""
+
+    def __init__(self, mode: str, size: int) -> None:
+        self._mode, self._size = MODES[mode], size
+        self.facts = ModelFacts(
+            parameters=0,
+            preprocessing=f"{mode} pixels, {size}x{size}, bilinear",
+            extra={"pixels": f"{mode} {size}x{size}"},
+        )
+
+    def embed(self, examples: Examples) -> NDArray[np.float32]:
+        """Return float32[n, size * size * channels]."""
+        from PIL.Image import Resampling
+
+        from ptbench_vision.images import read_image
+
+        size = (self._size, self._size)
+        rows = [
+            np.asarray(read_image(cell).convert(self._mode).resize(size, Resampling.BILINEAR)).ravel()
+            for cell in examples["image"]
+        ]
+        return np.stack(rows).astype(np.float32) / 255 if rows else np.empty((0, 0), np.float32)
+
+
+def describe(request: ModelRequest) -> ModelDescription:
+    """Check the name."""
+    name, size = request.reference.name, request.options.get("size", 32)
+    if name not in MODES:
+        raise ModelError(f"{request.reference}: there are no such pixels; {nearest(name, MODES)}")
+    if size < 1:
+        raise ModelError(f"size = {size}: it is a number of pixels, 1 or more")
+    return ModelDescription(
+        capabilities=frozenset({Capability.EMBED}), inputs=frozenset({"image"}), parameters=0
+    )
+
+
+def load(request: ModelRequest) -> Pixels:
+    """Return the model; there is nothing to load."""
+    describe(request)
+    return Pixels(request.reference.name, request.options.get("size", 32))
+
+
+PROVIDER = Provider(
+    name="pixels",
+    description="A baseline: the pixels themselves, pixels:rgb or pixels:grey",
+    requires=("PIL",),
+    options=(Option("size", (int,), "Side of the square that an image is resized to", default=32),),
+    describe=describe,
+    load=load,
+    revisions=False,
+)

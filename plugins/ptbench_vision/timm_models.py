@@ -1,0 +1,238 @@
+"""The provider `timm`: ``timm:NAME.TAG@COMMIT``, preprocessing and all from its pre-trained configuration."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ptbench import (
+    Capability,
+    Download,
+    Model,
+    ModelDescription,
+    ModelError,
+    ModelRequest,
+    Option,
+    Provider,
+    nearest,
+)
+from ptbench_vision.categories import subset_labels
+from ptbench_vision.options import COMMON, INIT, RANDOM, SHA256, is_random, no_random_sha256
+from ptbench_vision.preprocessing import Preprocessing, from_timm
+from ptbench_vision.torchvision_models import INPUTS, KIND
+
+OPTIONS = (
+    *COMMON,
+    SHA256,
+    *INIT,
+    Option("test_size", (bool,), "Use the test input size that the weights declare", default=False),
+    Option(
+        "allow_unpinned", (bool,), "Allow weights without a commit or sha256: they may change", default=False
+    ),
+)
+
+
+def describe(request: ModelRequest) -> ModelDescription:
+    """Read timm's pre-trained configuration: no weights, no network."""
+    config = find_config(request)
+    _preprocessing(config, request)
+    if is_random(request.options):
+        return ModelDescription(
+            capabilities=frozenset({Capability.EMBED, Capability.PROFILE}),
+            inputs=INPUTS,
+            parameters=_parameters(request.reference.name),
+            notes=("random weights",),
+        )
+    trust = _trust(request)
+    labels, synonyms = _labels(config)
+    missing = Download(f"hub model {config['hf_hub_id']}@{request.reference.revision or 'main'}")
+    can_predict = frozenset({Capability.PREDICT}) if labels else frozenset()
+    return ModelDescription(
+        capabilities=frozenset({Capability.EMBED, Capability.PROFILE}) | can_predict,
+        labels=labels or None,
+        synonyms=synonyms,
+        kinds=KIND,
+        inputs=INPUTS,
+        parameters=_parameters(request.reference.name),
+        downloads=() if cached_weights(config, request) else (missing,),
+        trust=trust,
+    )
+
+
+def load(request: ModelRequest) -> Model:
+    """Build the network and load its weights, from the cache of the Hugging Face hub or from the hub."""
+    import timm
+    import torch
+
+    from ptbench_vision.statedict import checked_sha256, only_weights, state_digest
+    from ptbench_vision.visionmodels import Network, start
+
+    config = find_config(request)
+    options, name = request.options, request.reference.name
+    _trust(request)
+    preprocessing = _preprocessing(config, request)
+    sizes = _sizes(name, preprocessing, config)
+    if is_random(options):
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(options.get("init_seed", 0))
+            module = timm.create_model(name, pretrained=False, **sizes)
+        digest = state_digest(module)
+        extra: dict[str, Any] = {"init": RANDOM, "init_seed": options.get("init_seed", 0)}
+        labels, synonyms, trust = (), {}, ()
+    else:
+        file = cached_weights(config, request) or _fetched(config, request)
+        digest = checked_sha256(file, options.get("sha256"))
+        overlay = {"file": str(file), "url": "", "hf_hub_id": None, "source": None, "custom_load": False}
+        with only_weights():
+            module = timm.create_model(name, pretrained=True, pretrained_cfg_overlay=overlay, **sizes)
+        extra = {"commit": _commit(file)}
+        labels, synonyms = _labels(config)
+        trust = _trust(request)
+    if options.get("test_size"):
+        extra["test_size"] = True
+    network = Network(
+        module, preprocessing, digest, labels, synonyms, trust=trust, extra=extra, strip=_without_head
+    )
+    return start(network, request)
+
+
+def find_config(request: ModelRequest) -> Mapping[str, Any]:
+    """Return the pre-trained configuration that a reference names. Raises `ModelError`."""
+    import timm
+
+    name, where = request.reference.name, str(request.reference)
+    architecture, _, tag = name.partition(".")
+    if not timm.is_model(architecture):
+        raise ModelError(f"timm has no model '{architecture}'; {nearest(architecture, timm.list_models())}")
+    no_random_sha256(request.options, where)
+    tags = [entry.partition(".")[2] for entry in timm.list_pretrained(f"{architecture}.*")]
+    if is_random(request.options):
+        if request.reference.revision:
+            raise ModelError(f'{where}: init = "random" has no weights; leave out the revision')
+    elif not tag:
+        known = ", ".join(tags[:8]) or "none"
+        raise ModelError(
+            f'{where}: which weights? write timm:{architecture}.TAG, with one of {known}; or init = "random"'
+        )
+    if tag and tag not in tags:
+        raise ModelError(f"timm's {architecture} has no weights '{tag}'; {nearest(tag, tags)}")
+    found = timm.get_pretrained_cfg(name)
+    if found is None:
+        raise ModelError(f"timm declares no preprocessing for '{name}'")
+    config: dict[str, Any] = found.to_dict()
+    return config
+
+
+def cached_weights(config: Mapping[str, Any], request: ModelRequest) -> Path | None:
+    """Return the weights in the local cache of the hub, or None."""
+    from huggingface_hub import try_to_load_from_cache
+
+    revision = request.reference.revision or "main"
+    if re.fullmatch(r"[0-9a-f]{7,39}", revision):  # the cache knows whole commits
+        folder = _snapshots(str(config["hf_hub_id"]))
+        found = sorted(folder.glob(f"{revision}*/{_file_name(config)}"))
+        return found[0] if len(found) == 1 else None
+    path = try_to_load_from_cache(str(config["hf_hub_id"]), _file_name(config), revision=revision)
+    return Path(path) if isinstance(path, str) else None
+
+
+def _file_name(config: Mapping[str, Any]) -> str:
+    return str(config.get("hf_hub_filename") or "model.safetensors")
+
+
+def _snapshots(repository: str) -> Path:
+    from huggingface_hub import constants
+
+    return Path(constants.HF_HUB_CACHE, f"models--{repository.replace('/', '--')}", "snapshots")
+
+
+def _fetched(config: Mapping[str, Any], request: ModelRequest) -> Path:
+    from huggingface_hub import HfApi, constants, hf_hub_download
+
+    repository, revision = str(config["hf_hub_id"]), request.reference.revision or "main"
+    try:
+        commit = HfApi().model_info(repository, revision=revision, timeout=10.0).sha
+        return Path(hf_hub_download(repository, _file_name(config), revision=commit, etag_timeout=10.0))
+    except Exception as error:  # each version of huggingface_hub has errors of its own
+        raise ModelError(
+            f"{request.reference}: {repository}@{revision} is not in the local cache "
+            f"({constants.HF_HUB_CACHE}), and {constants.ENDPOINT} did not give it "
+            f"({type(error).__name__}): connect, or fetch it before with: hf download {repository} "
+            f"{_file_name(config)}"
+        ) from None
+
+
+def _commit(file: Path) -> str:
+    return file.parent.name
+
+
+def _trust(request: ModelRequest) -> tuple[str, ...]:
+    """Return what goes beyond the safe default. Raises `ModelError` where the suite does not allow it."""
+    pinned = re.fullmatch(r"[0-9a-f]{7,40}", request.reference.revision or "")
+    if is_random(request.options) or pinned or request.options.get("sha256"):
+        return ()
+    if request.options.get("allow_unpinned"):
+        return ("unpinned",)
+    raise ModelError(
+        f"{request.reference} is not pinned, so its weights may change: write "
+        f'timm:{request.reference.name}@COMMIT, or sha256 = "…", or allow_unpinned = true'
+    )
+
+
+def _preprocessing(config: Mapping[str, Any], request: ModelRequest) -> Preprocessing:
+    from timm.data.config import resolve_data_config
+
+    options = request.options
+    if options.get("test_size") and not config.get("test_input_size"):
+        raise ModelError(f"{request.reference}: its weights declare no test input size")
+    resolved = resolve_data_config(pretrained_cfg=dict(config), use_test_size=bool(options.get("test_size")))
+    if resolved["input_size"][0] != 3:
+        raise ModelError(f"{request.reference} wants {resolved['input_size'][0]} channels, not 3")
+    return from_timm(resolved, options)
+
+
+def _sizes(name: str, preprocessing: Preprocessing, config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the image size for networks that are built for one (vision transformers)."""
+    if tuple(config["input_size"][1:]) == preprocessing.size or not config.get("fixed_input_size"):
+        return {}
+    return {"img_size": preprocessing.size}
+
+
+def _labels(config: Mapping[str, Any]) -> tuple[tuple[str, ...], Mapping[str, int]]:
+    """Return the classes of the head: as the configuration names them, else ImageNet's by their number."""
+    from timm.data.imagenet_info import infer_imagenet_subset
+
+    names = config.get("label_names")
+    if names:
+        return tuple(names), {}
+    subset = infer_imagenet_subset(dict(config))
+    return subset_labels(subset) if subset else ((), {})
+
+
+def _parameters(name: str) -> int | None:
+    """Return the parameters of a network, built without memory; None where that does not work."""
+    import timm
+    import torch
+
+    try:
+        with torch.device("meta"):
+            return sum(parameter.numel() for parameter in timm.create_model(name).parameters())
+    except Exception:  # some compute with numbers while they are built
+        return None
+
+
+def _without_head(module: Any) -> Any:
+    module.reset_classifier(0)
+    return module
+
+
+PROVIDER = Provider(
+    name="timm",
+    description="Models of timm: timm:NAME.TAG@COMMIT",
+    requires=("torch", "torchvision", "timm"),
+    options=OPTIONS,
+    describe=describe,
+    load=load,
+)

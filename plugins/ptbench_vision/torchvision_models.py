@@ -1,0 +1,149 @@
+"""The provider `torchvision`: every classification entry of its registry, ``torchvision:NAME@WEIGHTS``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from ptbench import (
+    Capability,
+    Download,
+    Model,
+    ModelDescription,
+    ModelError,
+    ModelRequest,
+    Provider,
+    nearest,
+)
+from ptbench_vision.categories import synonyms_of
+from ptbench_vision.options import COMMON, INIT, RANDOM, SHA256, is_random, no_random_sha256
+from ptbench_vision.preprocessing import preset
+
+KIND = frozenset({"image-classification"})
+INPUTS = frozenset({"image"})
+
+
+def describe(request: ModelRequest) -> ModelDescription:
+    """Read the metadata of the weights: no weights, no network."""
+    weights = find_weights(request)
+    preset(declared_words(weights), request.options)
+    if is_random(request.options):
+        return ModelDescription(
+            capabilities=frozenset({Capability.EMBED, Capability.PROFILE}),
+            inputs=INPUTS,
+            notes=("random weights",),
+        )
+    labels = tuple(weights.meta["categories"])
+    size = weights.meta.get("_file_size")
+    file = weights_file(weights)
+    missing = Download(f"{weights.url}", None if size is None else round(size * 2**20))
+    return ModelDescription(
+        capabilities=frozenset({Capability.EMBED, Capability.PREDICT, Capability.PROFILE}),
+        labels=labels,
+        synonyms=synonyms_of(labels),
+        kinds=KIND,
+        inputs=INPUTS,
+        parameters=weights.meta["num_params"],
+        downloads=() if file.is_file() else (missing,),
+    )
+
+
+def load(request: ModelRequest) -> Model:
+    """Build the network and load its weights, from the cache of torch.hub or from their address."""
+    import torch
+    from torchvision.models import get_model
+
+    from ptbench_vision.statedict import checked_sha256, only_weights, state_digest
+    from ptbench_vision.visionmodels import Network, start
+
+    weights = find_weights(request)
+    options, name = request.options, request.reference.name
+    if is_random(options):
+        init = {"init_weights": True} if name in ("googlenet", "inception_v3") else {}  # else they warn
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(options.get("init_seed", 0))
+            module = get_model(name, weights=None, **init)
+        digest = state_digest(module)
+        extra: dict[str, Any] = {"init": RANDOM, "init_seed": options.get("init_seed", 0)}
+        labels: tuple[str, ...] = ()
+    else:
+        try:
+            with only_weights():
+                module = get_model(name, weights=weights, progress=False)
+        except (OSError, RuntimeError) as error:  # no network; a file that is not the published one
+            raise ModelError(
+                f"{request.reference}: {weights.url} is not in {weights_file(weights).parent} and could not "
+                f"be brought: {' '.join(str(error).split())[:160]}; connect once, or copy the file there"
+            ) from None
+        digest = checked_sha256(weights_file(weights), options.get("sha256"))
+        extra, labels = {"weights": str(weights)}, tuple(weights.meta["categories"])
+    network = Network(
+        module,
+        preset(declared_words(weights), request.options),
+        digest,
+        labels,
+        synonyms_of(labels),
+        extra=extra,
+    )
+    return start(network, request)
+
+
+def find_weights(request: ModelRequest) -> Any:
+    """Return the entry of torchvision's registry that a reference names; for random weights its default.
+
+    Raises `ModelError` with the nearest name.
+    """
+    from torchvision import models
+
+    name, revision, where = request.reference.name, request.reference.revision, str(request.reference)
+    names = models.list_models(module=models)
+    if name not in names:
+        raise ModelError(f"torchvision has no classification model '{name}'; {nearest(name, names)}")
+    entries = {str(entry.name): entry for entry in models.get_model_weights(name)}
+    no_random_sha256(request.options, where)
+    if is_random(request.options):
+        if revision:
+            raise ModelError(f"{where}: init = \"random\" has no weights; leave out '@{revision}'")
+        return models.get_model_weights(name).DEFAULT
+    known = ", ".join(entries)
+    if revision is None:
+        raise ModelError(
+            f"{where}: which weights? write torchvision:{name}@{next(iter(entries))} (there is {known}), "
+            'or init = "random"'
+        )
+    if revision == "DEFAULT":
+        raise ModelError(
+            f"{where}: DEFAULT is another thing in each version of torchvision; write one of {known}"
+        )
+    if revision not in entries:
+        raise ModelError(f"{where}: {name} has no weights '{revision}'; {nearest(revision, entries)}")
+    return entries[revision]
+
+
+def weights_file(weights: Any) -> Path:
+    """Return where the weights lie, or would lie, in torch.hub's cache."""
+    import torch
+
+    return Path(torch.hub.get_dir(), "checkpoints", weights.url.rpartition("/")[2])
+
+
+def declared_words(weights: Any) -> dict[str, Any]:
+    """Return the preprocessing that weights declare, for `preset`."""
+    declared = weights.transforms()
+    return {
+        "size": declared.crop_size[0],
+        "resize": declared.resize_size[0],
+        "interpolation": declared.interpolation.value,
+        "mean": declared.mean,
+        "std": declared.std,
+    }
+
+
+PROVIDER = Provider(
+    name="torchvision",
+    description="Classification models of torchvision: torchvision:NAME@WEIGHTS",
+    requires=("torch", "torchvision"),
+    options=(*COMMON, SHA256, *INIT),
+    describe=describe,
+    load=load,
+)

@@ -1,0 +1,157 @@
+"""Vision models that are loaded: one embeds, one predicts with its own head."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from ptbench import Capability, Columns, Examples, ModelError, ModelFacts, ModelRequest
+from ptbench_torch.operations import count_operations
+from ptbench_torch.parameters import count_parameters, weight_bytes
+from ptbench_vision.engine import ImageEngine
+from ptbench_vision.heads import without_head
+from ptbench_vision.layout import prefers_channels_last
+from ptbench_vision.options import RANDOM
+from ptbench_vision.preprocessing import Preprocessing
+
+
+@dataclass(frozen=True, slots=True)
+class Network:
+    """A network as a provider built it, with everything that belongs to its weights."""
+
+    module: nn.Module
+    preprocessing: Preprocessing
+    weights: str
+    """Digest of the weights."""
+    labels: tuple[str, ...] = ()
+    """Names of the classes of its head; empty: nobody knows them, and then it cannot predict."""
+    synonyms: Mapping[str, int] = field(default_factory=dict)
+    trust: tuple[str, ...] = ()
+    extra: Mapping[str, Any] = field(default_factory=dict)
+    strip: Callable[[nn.Module], nn.Module] | None = None
+    """How the head is taken off; None: found by its width."""
+
+
+def start(network: Network, request: ModelRequest) -> ImageModel:
+    """Put a network on its device, to predict or to embed. Raises `ModelError`."""
+    wants = request.capability or Capability.EMBED
+    random = network.extra.get("init") == RANDOM
+    where = str(request.reference)
+    if wants is Capability.PREDICT and not network.labels:
+        why = "random weights predict nothing" if random else "nothing names the classes of its head"
+        raise ModelError(f"{where} cannot predict: {why}")
+    if wants is Capability.FIT:
+        raise ModelError(f"{where} cannot be fine-tuned yet; it can embed and predict")
+    module = network.module.eval()
+    if wants is Capability.EMBED:
+        module = network.strip(module) if network.strip else without_head(module, _classes(network))
+    channels_last = request.options.get("channels_last")
+    if channels_last is None:
+        channels_last = prefers_channels_last(module)
+    model = ImagePredictor if wants is Capability.PREDICT else ImageEmbedder
+    try:
+        engine = ImageEngine(module, network.preprocessing, request.settings, channels_last=channels_last)
+    except RuntimeError as error:
+        if isinstance(error, torch.OutOfMemoryError):
+            raise
+        size = "x".join(map(str, network.preprocessing.size))
+        raise ModelError(f"{where} cannot run on an image of {size}: {_brief(error)}") from error
+    if model is ImagePredictor and engine.width != len(network.labels):
+        raise ModelError(f"{where} puts out {engine.width} numbers for its {len(network.labels)} labels")
+    return model(network, engine)
+
+
+class ImageModel:
+    """What embedders and predictors share: an engine, and facts."""
+
+    def __init__(self, network: Network, engine: ImageEngine) -> None:
+        preprocessing = network.preprocessing
+        self._engine = engine
+        self._facts = ModelFacts(
+            parameters=count_parameters(engine.module),
+            weights=network.weights,
+            preprocessing=_digest(preprocessing, network.labels),
+            device=str(engine.device),
+            precision=engine.settings.precision,
+            trust=network.trust,
+            extra={
+                "architecture": type(network.module).__name__,
+                **network.extra,
+                "preprocessing": _brief_words(preprocessing.words),
+                "layout": "channels_last" if engine.channels_last else "contiguous",
+                "batch_size": engine.batch_size,
+            },
+            notes=(*preprocessing.notes, *_random_note(network)),
+            weight_bytes=weight_bytes(engine.module),
+            operations=count_operations(engine.module, (engine.inputs(1),)),
+        )
+
+    @property
+    def facts(self) -> ModelFacts:
+        """What is known of it; enlarged images and seconds are counted since it was loaded."""
+        return replace(
+            self._facts,
+            counts={"resized up": self._engine.decoder.enlarged},
+            seconds=dict(self._engine.seconds),
+        )
+
+
+class ImageEmbedder(ImageModel):
+    """A network without its head: the features that the head would have seen."""
+
+    def embed(self, examples: Examples) -> NDArray[np.float32]:
+        """Return float32[n, d], one row per image."""
+        return self._engine.run(examples)
+
+
+class ImagePredictor(ImageModel):
+    """A network with its head: a probability per class, by softmax."""
+
+    def __init__(self, network: Network, engine: ImageEngine) -> None:
+        super().__init__(network, engine)
+        engine.finish = _softmax
+        self._facts = replace(self._facts, labels=network.labels, synonyms=network.synonyms)
+
+    def predict(self, examples: Examples) -> Columns:
+        """Return ``scores`` float32[n, labels]."""
+        return {"scores": self._engine.run(examples)}
+
+
+def _softmax(logits: Tensor) -> Tensor:
+    return logits.float().softmax(dim=1)
+
+
+def _classes(network: Network) -> int:
+    """Return the width of the head: how many numbers the network puts out."""
+    if network.labels:
+        return len(network.labels)
+    height, width = network.preprocessing.size
+    with torch.inference_mode():
+        output = network.module(torch.zeros(1, 3, height, width))
+    return int(output.shape[-1])
+
+
+def _random_note(network: Network) -> tuple[str, ...]:
+    if network.extra.get("init") != RANDOM:
+        return ()
+    return (f"random weights (init_seed {network.extra['init_seed']}): nothing is pre-trained",)
+
+
+def _digest(preprocessing: Preprocessing, labels: tuple[str, ...]) -> str:
+    return hashlib.sha256(json.dumps([preprocessing.digest, labels]).encode()).hexdigest()
+
+
+def _brief_words(words: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name} {value}" for name, value in words.items() if name not in ("mean", "std"))
+
+
+def _brief(error: Exception) -> str:
+    return f"{type(error).__name__}: {' '.join(str(error).split())[:240]}"
