@@ -79,7 +79,10 @@ class Task:
     note: str = ""
     """What a reader of the table must know about this task, such as "generated probe, not GLUE"."""
     unread: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
-    """Rows that were left out because they could not be read: split to reason to how many."""
+    """Rows that were left out because they could not be read: split to reason to how many; a split
+    without any is there too, if somebody looked."""
+    notes: tuple[str, ...] = ()
+    """What reading its inputs brought to light, such as "3 images have several frames"."""
 
     def split(self, name: str) -> Split:
         """Return a split. Raises `DataError`, naming those there are."""

@@ -224,7 +224,7 @@ def _notes(
         total = len(task.split(split)) + lost
         unread += [f"{lost:,} of {total:,} {split} inputs could not be read, left out: {why}"] if lost else []
     own = [note for note in (audit, task.note) if note]
-    return tuple(dict.fromkeys([*own, *unread, *facts.notes, *outcome.notes, *changed]))
+    return tuple(dict.fromkeys([*own, *unread, *task.notes, *facts.notes, *outcome.notes, *changed]))
 
 
 def _uncounted(facts: ModelFacts) -> dict[str, Any]:

@@ -74,6 +74,12 @@ def load(request: DataRequest) -> Mapping[str, Rows]:
     )
 
 
+def root(request: DataRequest) -> Path:
+    """Return the folder from which paths in the rows are read: that of the file, or of the splits."""
+    path = _path(request)
+    return path if path.is_dir() else path.parent
+
+
 def _path(request: DataRequest) -> Path:
     try:
         return request.base / Path(request.reference.name).expanduser()
@@ -163,4 +169,5 @@ SOURCE = Source(
     ),
     describe=describe,
     load=load,
+    root=root,
 )

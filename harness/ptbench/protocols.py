@@ -138,7 +138,8 @@ def _among(scores: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return probabilities given that it is one of these classes; all equal where none has any."""
     sums = scores.sum(axis=1, keepdims=True)
     even = np.float32(1 / scores.shape[1])
-    return np.divide(scores, sums, out=np.full_like(scores, even), where=sums > 0)
+    among: NDArray[np.float32] = np.divide(scores, sums, out=np.full_like(scores, even), where=sums > 0)
+    return among
 
 
 def _zero_shot(trial: Trial) -> Outcome:

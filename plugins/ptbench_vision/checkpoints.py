@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ptbench import (
     Capability,
+    Download,
     Model,
     ModelDescription,
     ModelError,
@@ -33,6 +34,7 @@ OPTIONS = (
     ),
     Option("arguments", (dict,), "Keyword arguments for the architecture, such as { num_classes = 10 }"),
     Option("key", (str,), "Key of the weights in the file; default: the usual ones, averaged weights first"),
+    Option("url", (str,), "Where the file is brought from if it is not there; needs sha256"),
     LABEL_SET,
     LABELS,
     SHA256,
@@ -42,8 +44,8 @@ OPTIONS = (
 
 def describe(request: ModelRequest) -> ModelDescription:
     """Check file, architecture and preprocessing; the weights are not read."""
-    path = _path(request)
-    if not path.is_file():
+    path, url = _path(request), _url(request)
+    if not path.is_file() and not url:
         there = nearest(path.name, [p.name for p in path.parent.iterdir()]) if path.parent.is_dir() else ""
         raise ModelError(f"there is no file {path}" + (f"; in its folder: {there}" if there else ""))
     _preprocessing(request)
@@ -56,6 +58,7 @@ def describe(request: ModelRequest) -> ModelDescription:
         synonyms=synonyms,
         kinds=KIND,
         inputs=INPUTS,
+        downloads=() if path.is_file() else (Download(url),),
         trust=() if library else ("factory",),
     )
 
@@ -66,6 +69,8 @@ def load(request: ModelRequest) -> Model:
     from ptbench_vision.visionmodels import Network, start
 
     path, options = _path(request), request.options
+    if not path.is_file() and _url(request):
+        _fetch(_url(request), path, options["sha256"])
     weights, key = read_weights(path, options.get("key"))
     digest = checked_sha256(path, options.get("sha256"))
     labels, synonyms = labels_of(request)
@@ -88,6 +93,26 @@ def load(request: ModelRequest) -> Model:
 
 def _path(request: ModelRequest) -> Path:
     return request.base / Path(request.reference.name).expanduser()
+
+
+def _url(request: ModelRequest) -> str:
+    url = str(request.options.get("url") or "")
+    if url and not request.options.get("sha256"):
+        raise ModelError(f"{request.reference}: url needs sha256, so that what comes is what was meant")
+    if url and not url.startswith("https://"):
+        raise ModelError(f"url = '{url}': it must begin with https://")
+    return url
+
+
+def _fetch(url: str, path: Path, sha256: str) -> None:
+    """Bring a file and check its digest before it gets its name."""
+    from torch.hub import download_url_to_file
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        download_url_to_file(url, str(path), hash_prefix=sha256.lower(), progress=False)
+    except (OSError, RuntimeError) as error:  # no network; another digest
+        raise ModelError(f"{url} could not be brought to {path}: {' '.join(str(error).split())}") from None
 
 
 def _architecture(request: ModelRequest) -> tuple[str, str]:

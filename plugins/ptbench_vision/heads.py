@@ -12,7 +12,7 @@ def find_head(module: nn.Module, classes: int) -> str:
 
     Raises `ModelError` where there is none.
     """
-    found = None
+    found: str | None = None
     for name, layer in module.named_modules():
         width = layer.out_features if isinstance(layer, nn.Linear) else getattr(layer, "out_channels", None)
         if width == classes and isinstance(layer, nn.Linear | nn.Conv2d):

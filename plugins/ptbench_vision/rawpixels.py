@@ -42,7 +42,8 @@ class Pixels:
             np.asarray(read_image(cell).convert(self._mode).resize(size, Resampling.BILINEAR)).ravel()
             for cell in examples["image"]
         ]
-        return np.stack(rows).astype(np.float32) / 255 if rows else np.empty((0, 0), np.float32)
+        width = self._size**2 * len(self._mode)
+        return np.array(rows, dtype=np.float32).reshape(len(rows), width) / np.float32(255)
 
 
 def describe(request: ModelRequest) -> ModelDescription:

@@ -71,16 +71,17 @@ def load(request: ModelRequest) -> Model:
 
     config = find_config(request)
     options, name = request.options, request.reference.name
-    _trust(request)
+    trust = _trust(request)
     preprocessing = _preprocessing(config, request)
-    sizes = _sizes(name, preprocessing, config)
+    sizes = _sizes(preprocessing, config)
+    labels: tuple[str, ...] = ()
+    synonyms: Mapping[str, int] = {}
     if is_random(options):
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(options.get("init_seed", 0))
             module = timm.create_model(name, pretrained=False, **sizes)
         digest = state_digest(module)
         extra: dict[str, Any] = {"init": RANDOM, "init_seed": options.get("init_seed", 0)}
-        labels, synonyms, trust = (), {}, ()
     else:
         file = cached_weights(config, request) or _fetched(config, request)
         digest = checked_sha256(file, options.get("sha256"))
@@ -89,7 +90,6 @@ def load(request: ModelRequest) -> Model:
             module = timm.create_model(name, pretrained=True, pretrained_cfg_overlay=overlay, **sizes)
         extra = {"commit": _commit(file)}
         labels, synonyms = _labels(config)
-        trust = _trust(request)
     if options.get("test_size"):
         extra["test_size"] = True
     network = Network(
@@ -193,7 +193,7 @@ def _preprocessing(config: Mapping[str, Any], request: ModelRequest) -> Preproce
     return from_timm(resolved, options)
 
 
-def _sizes(name: str, preprocessing: Preprocessing, config: Mapping[str, Any]) -> dict[str, Any]:
+def _sizes(preprocessing: Preprocessing, config: Mapping[str, Any]) -> dict[str, Any]:
     """Return the image size for networks that are built for one (vision transformers)."""
     if tuple(config["input_size"][1:]) == preprocessing.size or not config.get("fixed_input_size"):
         return {}
@@ -216,9 +216,11 @@ def _parameters(name: str) -> int | None:
     import timm
     import torch
 
+    from ptbench_torch.parameters import count_parameters
+
     try:
         with torch.device("meta"):
-            return sum(parameter.numel() for parameter in timm.create_model(name).parameters())
+            return count_parameters(timm.create_model(name))
     except Exception:  # some compute with numbers while they are built
         return None
 

@@ -66,7 +66,7 @@ def load(request: ModelRequest) -> Model:
     local = folder.is_dir()
     try:
         with nullcontext() if options.get("allow_pickle") else only_weights():
-            module: Any = torch.hub.load(
+            module: Any = torch.hub.load(  # type: ignore[no-untyped-call]
                 str(folder) if local else repository,
                 entry,
                 source="local" if local else "github",

@@ -33,13 +33,14 @@ def describe(request: ModelRequest) -> ModelDescription:
             inputs=INPUTS,
             notes=("random weights",),
         )
-    labels = tuple(weights.meta["categories"])
+    labels = tuple(weights.meta["categories"] or ())
+    can_predict = frozenset({Capability.PREDICT}) if labels else frozenset()
     size = weights.meta.get("_file_size")
     file = weights_file(weights)
     missing = Download(f"{weights.url}", None if size is None else round(size * 2**20))
     return ModelDescription(
-        capabilities=frozenset({Capability.EMBED, Capability.PREDICT, Capability.PROFILE}),
-        labels=labels,
+        capabilities=frozenset({Capability.EMBED, Capability.PROFILE}) | can_predict,
+        labels=labels or None,
         synonyms=synonyms_of(labels),
         kinds=KIND,
         inputs=INPUTS,
@@ -58,11 +59,11 @@ def load(request: ModelRequest) -> Model:
 
     weights = find_weights(request)
     options, name = request.options, request.reference.name
+    preprocessing = preset(declared_words(weights), options)
     if is_random(options):
-        init = {"init_weights": True} if name in ("googlenet", "inception_v3") else {}  # else they warn
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(options.get("init_seed", 0))
-            module = get_model(name, weights=None, **init)
+            module = get_model(name, weights=None, **_arguments(name, preprocessing.size[0]))
         digest = state_digest(module)
         extra: dict[str, Any] = {"init": RANDOM, "init_seed": options.get("init_seed", 0)}
         labels: tuple[str, ...] = ()
@@ -76,14 +77,16 @@ def load(request: ModelRequest) -> Model:
                 f"be brought: {' '.join(str(error).split())[:160]}; connect once, or copy the file there"
             ) from None
         digest = checked_sha256(weights_file(weights), options.get("sha256"))
-        extra, labels = {"weights": str(weights)}, tuple(weights.meta["categories"])
+        _check_published(weights, digest, str(request.reference))
+        extra, labels = {"weights": str(weights)}, tuple(weights.meta["categories"] or ())
     network = Network(
         module,
-        preset(declared_words(weights), request.options),
+        preprocessing,
         digest,
         labels,
         synonyms_of(labels),
         extra=extra,
+        strip=None if weights.meta["categories"] else _without_classifier,
     )
     return start(network, request)
 
@@ -125,6 +128,33 @@ def weights_file(weights: Any) -> Path:
     import torch
 
     return Path(torch.hub.get_dir(), "checkpoints", weights.url.rpartition("/")[2])
+
+
+def _check_published(weights: Any, digest: str, where: str) -> None:
+    """Raise `ModelError` where a file in the cache is not what its name says.
+
+    The name ends in the first digits of the sha256; torch.hub compares them only when it downloads.
+    """
+    file = weights_file(weights)
+    if not digest.startswith(file.stem.rpartition("-")[2]):
+        raise ModelError(f"{where}: {file} is not the published file (its sha256 is {digest}): delete it")
+
+
+def _without_classifier(module: Any) -> Any:
+    """Take all of the classifier off: VGG-16's weights IMAGENET1K_FEATURES have no numbers for it."""
+    from torch import nn
+
+    module.classifier = nn.Identity()
+    return module
+
+
+def _arguments(name: str, size: int) -> dict[str, Any]:
+    """Return what a network that comes without weights has to be told."""
+    if name.startswith("vit_"):
+        return {"image_size": size}
+    if name.startswith("maxvit_"):
+        return {"input_size": (size, size)}
+    return {"init_weights": True} if name in ("googlenet", "inception_v3") else {}  # else they warn
 
 
 def declared_words(weights: Any) -> dict[str, Any]:

@@ -51,13 +51,13 @@ def start(network: Network, request: ModelRequest) -> ImageModel:
     if wants is Capability.FIT:
         raise ModelError(f"{where} cannot be fine-tuned yet; it can embed and predict")
     module = network.module.eval()
-    if wants is Capability.EMBED:
-        module = network.strip(module) if network.strip else without_head(module, _classes(network))
-    channels_last = request.options.get("channels_last")
-    if channels_last is None:
-        channels_last = prefers_channels_last(module)
     model = ImagePredictor if wants is Capability.PREDICT else ImageEmbedder
     try:
+        if wants is Capability.EMBED:
+            module = network.strip(module) if network.strip else without_head(module, _classes(network))
+        channels_last = request.options.get("channels_last")
+        if channels_last is None:
+            channels_last = prefers_channels_last(module)
         engine = ImageEngine(module, network.preprocessing, request.settings, channels_last=channels_last)
     except RuntimeError as error:
         if isinstance(error, torch.OutOfMemoryError):
@@ -89,7 +89,7 @@ class ImageModel:
                 "layout": "channels_last" if engine.channels_last else "contiguous",
                 "batch_size": engine.batch_size,
             },
-            notes=(*preprocessing.notes, *_random_note(network)),
+            notes=_notes(network),
             weight_bytes=weight_bytes(engine.module),
             operations=count_operations(engine.module, (engine.inputs(1),)),
         )
@@ -139,10 +139,10 @@ def _classes(network: Network) -> int:
     return int(output.shape[-1])
 
 
-def _random_note(network: Network) -> tuple[str, ...]:
-    if network.extra.get("init") != RANDOM:
-        return ()
-    return (f"random weights (init_seed {network.extra['init_seed']}): nothing is pre-trained",)
+def _notes(network: Network) -> tuple[str, ...]:
+    if network.extra.get("init") == RANDOM:  # then there are no weights to declare anything
+        return (f"random weights (init_seed {network.extra['init_seed']}): nothing is pre-trained",)
+    return network.preprocessing.notes
 
 
 def _digest(preprocessing: Preprocessing, labels: tuple[str, ...]) -> str:

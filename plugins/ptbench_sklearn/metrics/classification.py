@@ -11,6 +11,7 @@ from ptbench import FileMetric, Predictions, SumMetric
 from ptbench_sklearn.metrics.counts import Floats, hits, one_hot, positions, proportion, ratio, split
 
 POSITIVE = 1
+GUESSES = 5
 
 
 def _binary(predictions: Predictions) -> Floats:
@@ -46,6 +47,21 @@ def _no_positive(predictions: Predictions) -> str | None:
     some = _binary(predictions).any()
     name = predictions.labels[POSITIVE]
     return None if some else f"undefined: no example is '{name}' and none is predicted to be"
+
+
+def _top5_rows(predictions: Predictions) -> Floats:
+    """Return (whether the target is among the five highest scores, 1); of equal ones the first are."""
+    target = positions(predictions, "target")[:, None]
+    scores = np.asarray(predictions["scores"], dtype=np.float64)
+    own = np.take_along_axis(scores, target, axis=1)
+    earlier = np.arange(scores.shape[1]) < target
+    rank = ((scores > own) | ((scores == own) & earlier)).sum(axis=1)
+    return np.stack([rank < GUESSES, np.ones(len(rank))], axis=1).astype(np.float64)
+
+
+def _top5_caveat(predictions: Predictions) -> str | None:
+    k = len(predictions.labels)
+    return f"always 1: there are {k} labels for {GUESSES} guesses" if k <= GUESSES else None
 
 
 def _mcc_rows(predictions: Predictions) -> Floats:
@@ -102,6 +118,17 @@ METRICS = (
         rows=hits,
         value=proportion,
         interval="wilson",
+    ),
+    SumMetric(
+        name="top5_accuracy",
+        description="Share of the examples whose label is among the five with the highest scores.",
+        higher_is_better=True,
+        target="label",
+        columns=("scores",),
+        rows=_top5_rows,
+        value=proportion,
+        interval="wilson",
+        caveat=_top5_caveat,
     ),
     SumMetric(
         name="precision",

@@ -313,7 +313,8 @@ def test_every_metric_has_an_interval_around_its_value(metric: Any) -> None:
     assert found.ci_low < found.ci_high
     if metric.name != "ece":  # resampling adds noise to every bin, and noise only adds to the error
         assert found.ci_low <= found.value <= found.ci_high
-        assert found.caveat == ""
+        told = "always 1: there are 4 labels for 5 guesses" if metric.name == "top5_accuracy" else ""
+        assert found.caveat == told
 
 
 # Where a metric is undefined or a convention speaks, it says so
@@ -471,3 +472,35 @@ def test_names_are_unique_and_nothing_heavy_is_imported() -> None:
     code = "import sys, ptbench_sklearn.metrics; sys.exit(bool({'sklearn', 'scipy'} & set(sys.modules)))"
     subprocess.run([sys.executable, "-c", code], check=True)
     assert all(not metric.requires for metric in METRICS)
+
+
+def of_many(target: Any, scores: Any) -> Predictions:
+    """Return predictions over as many labels as there are scores in a row."""
+    scores = np.asarray(scores, dtype=float)
+    columns = {"target": np.asarray(target), "prediction": scores.argmax(axis=1), "scores": scores}
+    names = tuple(f"label {i}" for i in range(scores.shape[1]))
+    return Predictions([f"e{i}" for i in range(len(scores))], columns, names)
+
+
+@given(k=st.integers(6, 12), n=st.integers(1, 30), seed=st.integers(0, 99))
+def test_top5_accuracy_is_scikit_learns_without_ties(k: int, n: int, seed: int) -> None:
+    random = np.random.default_rng(seed)
+    scores = random.permuted(np.tile(np.arange(1, k + 1), (n, 1)), axis=1) / (k * (k + 1) / 2)
+    target = random.integers(0, k, n)
+    expected = oracle.top_k_accuracy_score(target, scores, k=5, labels=np.arange(k))
+    assert compute("top5_accuracy", of_many(target, scores)) == pytest.approx(expected)
+
+
+def test_top5_accuracy_breaks_ties_as_the_prediction_does() -> None:
+    equal = np.full((8, 8), 1 / 8)
+    assert BY_NAME["top5_accuracy"].rows(of_many(range(8), equal))[:, 0].tolist() == [1] * 5 + [0] * 3  # type: ignore[union-attr]
+    first = of_many([4, 5], np.array([[0, 0, 0, 0, 0, 0, 1.0]] * 2))
+    assert compute("top5_accuracy", first) == 0  # after the best come 0 to 3
+
+
+def test_top5_accuracy_of_five_labels_says_nothing() -> None:
+    caveat = BY_NAME["top5_accuracy"].caveat  # type: ignore[union-attr]
+    five, six = (of_many([0, 1], np.full((2, k), 1 / k)) for k in (5, 6))
+    assert compute("top5_accuracy", five) == 1
+    assert caveat(five) == "always 1: there are 5 labels for 5 guesses"
+    assert caveat(six) is None

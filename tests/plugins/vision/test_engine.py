@@ -1,0 +1,128 @@
+"""The engine: the order of examples, nothing from the batch, counts, seconds, clear errors."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from ptbench import Capability, DataError, Examples, ModelError, ModelRequest, Reference, Settings, testing
+from ptbench_vision import timm_models, torchvision_models
+from ptbench_vision.rawpixels import PROVIDER as PIXELS
+
+DEFAULT = Settings()
+RANDOM = {"init": "random", "size": 64}
+
+
+def embedder(reference: str = "torchvision:squeezenet1_1", settings: Settings = DEFAULT, **more: Any) -> Any:
+    provider = timm_models.PROVIDER if reference.startswith("timm") else torchvision_models.PROVIDER
+    request = ModelRequest(Reference.parse(reference), {**RANDOM, **more}, settings, Path(), Capability.EMBED)
+    return provider.load(request)
+
+
+def pictures(n: int, seed: int = 0) -> Examples:
+    numbers = np.random.default_rng(seed)
+    sizes = numbers.integers(40, 120, (n, 2))
+    cells = [numbers.integers(0, 256, (h, w, 3), dtype=np.uint8) for h, w in sizes]
+    return Examples([f"i{i}" for i in range(n)], {"image": cells})
+
+
+@pytest.mark.parametrize("reference", ["torchvision:squeezenet1_1", "timm:test_vit"])
+def test_features_come_in_order_whatever_the_batch(reference: str) -> None:
+    examples = pictures(23)
+    whole = embedder(reference, Settings(batch_size=23)).embed(examples)
+    ones = embedder(reference, Settings(batch_size=1)).embed(examples)
+    some = embedder(reference, Settings(batch_size=7)).embed(examples.take([5, 22, 0]))
+    assert whole.dtype == np.float32
+    assert np.allclose(whole, ones, atol=1e-5)
+    assert np.allclose(some, whole[[5, 22, 0]], atol=1e-5)
+
+
+def test_both_layouts_give_the_same_features() -> None:
+    examples = pictures(5)
+    first = embedder(channels_last=True).embed(examples)
+    assert np.allclose(first, embedder(channels_last=False).embed(examples), atol=1e-4)
+
+
+def test_random_weights_are_seeded_and_said() -> None:
+    examples = pictures(3)
+    model = embedder()
+    assert np.array_equal(model.embed(examples), embedder().embed(examples))
+    assert model.facts.weights == embedder().facts.weights
+    assert model.facts.weights != embedder(init_seed=1).facts.weights
+    assert model.facts.notes == ("random weights (init_seed 0): nothing is pre-trained",)
+
+
+def test_enlarged_images_are_counted() -> None:
+    model = embedder()  # size 64: the shorter side becomes 73 before the crop
+    cells = [np.zeros(shape, dtype=np.uint8) for shape in ((72, 200, 3), (73, 73, 3), (8, 8), (100, 90, 3))]
+    model.embed(Examples(list("abcd"), {"image": cells}))
+    assert model.facts.counts == {"resized up": 2}
+
+
+def test_seconds_are_told() -> None:
+    model = embedder()
+    assert model.facts.seconds == {"decode": 0.0, "transfer": 0.0, "compute": 0.0}
+    model.embed(pictures(20))
+    seconds = model.facts.seconds
+    assert seconds["compute"] > 0
+    assert seconds["decode"] > 0
+
+
+def test_an_image_that_vanishes_is_named(tmp_path: Path) -> None:
+    Image.new("RGB", (80, 80)).save(tmp_path / "here.png")
+    cells = [tmp_path / "here.png", tmp_path / "gone.png"]
+    with pytest.raises(DataError, match=r"gone\.png"):
+        embedder().embed(Examples(["a", "b"], {"image": cells}))
+
+
+def test_no_examples_at_all() -> None:
+    assert embedder().embed(Examples([], {"image": []})).shape == (0, 512)
+
+
+def test_facts_say_what_it_is_and_costs() -> None:
+    facts = embedder().facts
+    assert facts.parameters == 722_496  # SqueezeNet 1.1 without its classifier
+    assert facts.weight_bytes == 4 * 722_496
+    assert facts.operations is not None
+    assert facts.operations.input == "3x64x64"
+    assert facts.device == "cpu"
+
+
+def test_what_cannot_run_is_an_error_of_one_line() -> None:
+    with pytest.raises(ModelError, match=r"cannot run on an image of 1x1"):
+        embedder("torchvision:alexnet", size=1, resize=1)
+    reference = Reference.parse("torchvision:squeezenet1_1")
+    request = ModelRequest(reference, RANDOM, capability=Capability.PREDICT)
+    with pytest.raises(ModelError, match="random weights predict nothing"):
+        torchvision_models.PROVIDER.load(request)
+    with pytest.raises(ModelError, match="device 'cuda:7' is not there"):
+        embedder(settings=Settings(device="cuda:7"))
+
+
+def test_bf16_is_near() -> None:
+    examples = pictures(4)
+    exact, near = embedder().embed(examples), embedder(settings=Settings(precision="bf16")).embed(examples)
+    assert np.abs(exact - near).max() < 0.05 * np.abs(exact).max()
+
+
+@pytest.mark.parametrize("reference", ["torchvision:squeezenet1_1", "timm:test_resnet"])
+def test_the_kit_is_content(reference: str) -> None:
+    provider = timm_models.PROVIDER if reference.startswith("timm") else torchvision_models.PROVIDER
+    testing.check_provider(provider, reference, testing.images(), options=RANDOM)
+
+
+def test_pixels_are_what_they_are() -> None:
+    testing.check_provider(PIXELS, "pixels:rgb", testing.images())
+    image = np.arange(64, dtype=np.uint8).reshape(8, 8)
+    request = ModelRequest(Reference("pixels", "grey"), {"size": 8}, capability=Capability.EMBED)
+    row: Any = PIXELS.load(request)
+    assert np.array_equal(
+        row.embed(Examples(["a"], {"image": [image]}))[0], image.ravel().astype(np.float32) / 255
+    )
+    with pytest.raises(ModelError, match="did you mean 'grey'"):
+        PIXELS.describe(replace(request, reference=Reference("pixels", "gray")))
