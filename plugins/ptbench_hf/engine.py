@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -39,16 +40,22 @@ class Engine:
     """Numbers in a row."""
     even: bool = False
     """Whether padding changes what the module gives, so that only texts of one length go together."""
+    seconds: dict[str, float] = field(default_factory=lambda: {"decode": 0.0, "compute": 0.0})
+    """What its time went to: tokenizing, and the rest."""
 
     def run(self, examples: Examples) -> NDArray[np.float32]:
         """Return float32[n, width], in the order of examples.
 
         Raises `ModelError` where a number is not finite.
         """
+        started = time.perf_counter()
         with quiet():
             tokens = self.reader.read(examples)
+            read = time.perf_counter()
             batches = token_batches(tokens.lengths, self.budget, even=self.even)
             result = collect(batches, lambda rows: self._step(tokens, rows), width=self.width)
+        self.seconds["decode"] += read - started
+        self.seconds["compute"] += time.perf_counter() - read
         broken = int((~np.isfinite(result).all(axis=1)).sum())
         if broken:
             raise ModelError(f"{broken} of {len(result)} outputs are not finite numbers: try precision fp32")

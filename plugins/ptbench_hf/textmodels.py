@@ -12,14 +12,14 @@ from numpy.typing import NDArray
 
 from ptbench import Columns, Examples, ModelFacts, Settings
 from ptbench_hf.checkpoints import Checkpoint
-from ptbench_hf.engine import start_engine
+from ptbench_hf.engine import Engine, start_engine
 from ptbench_hf.files import find_tokenizer
 from ptbench_hf.heads import Head
 from ptbench_hf.loading import load_backbone, load_classifier
 from ptbench_hf.pooling import Embedding, Number, Probabilities
 from ptbench_hf.tokens import TextReader
 from ptbench_torch.digest import file_sha256
-from ptbench_torch.parameters import count_parameters
+from ptbench_torch.parameters import count_parameters, weight_bytes
 
 
 class TextEmbedder:
@@ -36,6 +36,7 @@ class TextEmbedder:
         self._facts = replace(
             facts,
             parameters=count_parameters(self._engine.module, finish),
+            weight_bytes=weight_bytes(self._engine.module),
             preprocessing=_preprocessing(checkpoint, self._engine.reader, recipe.pooling, stages),
             extra={**facts.extra, "pooling": pooling, "normalize": stages[-1:] == ["normalize"]},
         )
@@ -43,7 +44,7 @@ class TextEmbedder:
     @property
     def facts(self) -> ModelFacts:
         """What is known of it; truncated texts are counted since it was loaded."""
-        return _counted(self._facts, self._engine.reader)
+        return _counted(self._facts, self._engine)
 
     def embed(self, examples: Examples) -> NDArray[np.float32]:
         """Return float32[n, d], one row per example."""
@@ -64,6 +65,7 @@ class TextPredictor:
         self._facts = replace(
             facts,
             parameters=count_parameters(self._engine.module),
+            weight_bytes=weight_bytes(self._engine.module),
             preprocessing=_preprocessing(checkpoint, self._engine.reader),
             labels=labels,
             extra={**facts.extra, **origin},
@@ -72,7 +74,7 @@ class TextPredictor:
     @property
     def facts(self) -> ModelFacts:
         """What is known of it; truncated texts are counted since it was loaded."""
-        return _counted(self._facts, self._engine.reader)
+        return _counted(self._facts, self._engine)
 
     def predict(self, examples: Examples) -> Columns:
         """Return ``scores`` float32[n, labels], or ``prediction`` float64[n] from a head for a number."""
@@ -88,8 +90,9 @@ def _preprocessing(checkpoint: Checkpoint, reader: TextReader, *more: Any) -> st
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
-def _counted(facts: ModelFacts, reader: TextReader) -> ModelFacts:
+def _counted(facts: ModelFacts, engine: Engine) -> ModelFacts:
+    reader = engine.reader
     counts = {"truncated": reader.truncated}
     if reader.mended:
         counts["mended"] = reader.mended
-    return replace(facts, counts=counts)
+    return replace(facts, counts=counts, seconds=dict(engine.seconds))
