@@ -3,6 +3,7 @@
 This is the whole public surface for plugins; everything else is private and may change.
 """
 
+from ptbench.claims import Claim, ClaimSet, Measured, Verdict
 from ptbench.cut import CUT_OPTIONS, cut_positions, cut_rows, cut_validation
 from ptbench.data import Columns, Examples, Predictions, Rows, Split, Task
 from ptbench.errors import (
@@ -16,6 +17,7 @@ from ptbench.errors import (
     UsageError,
     nearest,
 )
+from ptbench.files import split_of
 from ptbench.hookspecs import hookimpl
 from ptbench.model import (
     Capability,
@@ -55,6 +57,16 @@ from ptbench.offers import (
     TaskRequest,
     Trial,
 )
+from ptbench.pareto import ParetoPoint, pareto_points
+from ptbench.profiles import (
+    Fidelity,
+    Latency,
+    Profilable,
+    Profile,
+    ProfileRequest,
+    Throughput,
+    resident_peak_mb,
+)
 from ptbench.progress import advance
 from ptbench.protocols import own_recipe
 from ptbench.records import Cell, Cost, Record, Report, Score, Standing, Status
@@ -67,6 +79,8 @@ __all__ = [
     "Adapter",
     "Capability",
     "Cell",
+    "Claim",
+    "ClaimSet",
     "Column",
     "Columns",
     "Cost",
@@ -77,10 +91,13 @@ __all__ = [
     "Embedder",
     "Examples",
     "Executor",
+    "Fidelity",
     "FileMetric",
     "FitRequest",
     "Fittable",
     "Kind",
+    "Latency",
+    "Measured",
     "Metric",
     "Model",
     "ModelDescription",
@@ -91,10 +108,14 @@ __all__ = [
     "Operations",
     "Option",
     "Outcome",
+    "ParetoPoint",
     "Peeker",
     "PluginError",
     "Predictions",
     "Predictor",
+    "Profilable",
+    "Profile",
+    "ProfileRequest",
     "Protocol",
     "ProtocolError",
     "Provider",
@@ -116,9 +137,11 @@ __all__ = [
     "Task",
     "TaskFacts",
     "TaskRequest",
+    "Throughput",
     "Trial",
     "UnknownNameError",
     "UsageError",
+    "Verdict",
     "advance",
     "build_task",
     "cut_positions",
@@ -127,4 +150,7 @@ __all__ = [
     "hookimpl",
     "nearest",
     "own_recipe",
+    "pareto_points",
+    "resident_peak_mb",
+    "split_of",
 ]

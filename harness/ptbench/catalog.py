@@ -19,6 +19,7 @@ from typing import Any, TypeVar
 import pluggy
 
 from ptbench import hookspecs
+from ptbench.claims import ClaimSet
 from ptbench.errors import PluginError, UnknownNameError, nearest, one_line
 from ptbench.offers import (
     Adapter,
@@ -45,8 +46,12 @@ OFFER_HOOKS: Mapping[str, tuple[type[Offer], ...]] = {
     "ptbench_metrics": (Metric, FileMetric),
     "ptbench_reporters": (Reporter,),
     "ptbench_executors": (Executor,),
+    "ptbench_claims": (ClaimSet,),
 }
-GROUPS = ("provider", "source", "kind", "adapter", "task", "protocol", "metric", "reporter", "executor")
+GROUPS = (
+    *("provider", "source", "kind", "adapter", "task", "protocol", "metric", "reporter", "executor"),
+    "claims",
+)
 
 # Modules whose distribution has another name, so that a hint can name the right extra.
 DISTRIBUTIONS = {"sklearn": "scikit-learn", "PIL": "pillow", "huggingface_hub": "huggingface-hub"}

@@ -7,7 +7,10 @@ are added later move no other row, and neither their order nor their number matt
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -18,6 +21,7 @@ from ptbench.errors import DataError, nearest
 from ptbench.offers import Option
 
 Positions = NDArray[np.intp]
+Content = Callable[[Any], Any]
 
 CUT_OPTIONS = (
     Option(
@@ -36,7 +40,13 @@ CUT_OPTIONS = (
 
 
 def cut_rows(
-    rows: Rows, fractions: Mapping[str, float], seed: int = 0, *, by: Sequence[str] = (), where: str = "data"
+    rows: Rows,
+    fractions: Mapping[str, float],
+    seed: int = 0,
+    *,
+    by: Sequence[str] = (),
+    content: Mapping[str, Content] = MappingProxyType({}),
+    where: str = "data",
 ) -> dict[str, Rows]:
     """Cut rows into train, validation and test; the rows of each keep their order.
 
@@ -49,6 +59,8 @@ def cut_rows(
         fractions: ``validation``, ``test`` or both: shares in (0, 1) that leave something for train.
         seed: Another seed gives another cut.
         by: The columns that decide; rows that are equal in these stay together. Empty: all columns.
+        content: What the values of a column stand for, where they are names (`DataRequest.content`): a
+            path counts as what its file says, or by its name where the file cannot be opened.
         where: Where the rows came from, for error messages.
 
     Raises:
@@ -64,7 +76,7 @@ def cut_rows(
         if column not in rows:
             raise DataError(f"{where}: there is no column '{column}' to cut by; {nearest(column, rows)}")
     columns = sorted(by or rows)
-    cells = zip(*(rows[column] for column in columns), strict=True)
+    cells = zip(*(_counted(rows[column], content.get(column)) for column in columns), strict=True)
     draws = np.array([_draw((seed, columns, row)) for row in cells])
     test, validation = draws < shares.get("test", 0), draws >= 1 - shares.get("validation", 0)
     chosen = {"train": ~(test | validation), "validation": validation, "test": test}
@@ -100,6 +112,15 @@ def cut_validation(split: Split, fraction: float, seed: int) -> tuple[Split, Spl
     """Cut a split in two by example id: (the rest, the cut). See `cut_positions`."""
     rest, cut = cut_positions(split, fraction, seed)
     return split.take(rest), split.take(cut)
+
+
+def _counted(values: Sequence[Any], content: Content | None) -> Iterable[Any]:
+    return values if content is None else (_opened(value, content(value)) for value in values)
+
+
+def _opened(value: Any, found: Any) -> Any:
+    lost = isinstance(found, Path) and not (os.path.isfile(found) and os.access(found, os.R_OK))
+    return value if lost else found
 
 
 def _draw(key: Any) -> float:

@@ -9,8 +9,8 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
+from pathlib import Path, PurePath
+from typing import Any, SupportsBytes
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +29,7 @@ class Examples:
     """What a model gets to see: ids and input columns, never targets.
 
     A column is any sequence, so that a costly value (a decoded image) may be made when it is asked for.
+    So may a value: one with ``__bytes__`` stands for bytes that are read when it is asked for them.
     """
 
     ids: Sequence[str]
@@ -149,8 +150,9 @@ def feed(digest: hashlib._Hash, value: Any) -> None:
     """Feed a value into a digest so that different values never read alike.
 
     Every value is prefixed with its type and length, and so ``["ab", "c"]`` differs from
-    ``["a", "bc"]`` and ``1`` from ``"1"``. A path counts as the content of its file. Raises `DataError`
-    for a type whose bytes mean nothing, and for a file that cannot be read.
+    ``["a", "bc"]`` and ``1`` from ``"1"``. A path counts as the content of its file, and what only stands
+    for bytes (it has ``__bytes__``) as these. Raises `DataError` for a type whose bytes mean nothing, and
+    for a file that cannot be read.
     """
     match value:
         case None | bool() | int() | float() | str():
@@ -177,6 +179,9 @@ def feed(digest: hashlib._Hash, value: Any) -> None:
             digest.update(f"list:{len(value)}:".encode())
             for item in value:
                 feed(digest, item)
+        # not PurePath: its bytes are a name, and no file is there to be read
+        case SupportsBytes() if not isinstance(value, PurePath):
+            feed(digest, bytes(value))
         case _:
             raise DataError(f"a value of type {type(value).__name__} has no fingerprint")
 

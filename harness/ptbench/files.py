@@ -59,7 +59,7 @@ def describe(request: DataRequest) -> DataDescription:
 
 
 def load(request: DataRequest) -> Mapping[str, Rows]:
-    """Read every file, and cut where the options say so."""
+    """Read the file of every split that is wanted, and cut where the options say so."""
     path, dialect = _path(request), _dialect(request)
     rows = {split: read_rows(file, dialect) for split, file in _files(path, request).items()}
     options = request.options
@@ -70,6 +70,7 @@ def load(request: DataRequest) -> Mapping[str, Rows]:
         options["cut"],
         options.get("cut_seed", 0),
         by=options.get("cut_by") or (),
+        content=request.content,
         where=str(path),
     )
 
@@ -110,11 +111,14 @@ def _dialect(request: DataRequest) -> Dialect:
 
 
 def _files(path: Path, request: DataRequest) -> dict[str, Path]:
-    """Return the file of each split. Raises `DataError` where there is none, or none may be looked for."""
+    """Return the file of each split that is wanted. Raises `DataError` where there is none, or none may be looked for."""
     try:
-        return _found(path, request)
+        files = _found(path, request)
     except OSError as error:  # a name that is too long, a folder that is closed to us
         raise DataError(f"{path} cannot be read: {error.strerror or brief(error)}") from None
+    if request.options.get("cut") is not None:  # the splits are those of the cut
+        return files
+    return {split: files[split] for split in request.wanted(files)}
 
 
 def _found(path: Path, request: DataRequest) -> dict[str, Path]:

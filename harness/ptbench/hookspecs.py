@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import pluggy
 
+from ptbench.claims import ClaimSet
 from ptbench.offers import (
     Adapter,
     Executor,
@@ -77,6 +78,11 @@ def ptbench_reporters() -> Iterable[Reporter]:  # type: ignore[empty-body]
 @hookspec
 def ptbench_executors() -> Iterable[Executor]:  # type: ignore[empty-body]
     """Offer executors: what runs cells somewhere."""
+
+
+@hookspec
+def ptbench_claims() -> Iterable[ClaimSet]:  # type: ignore[empty-body]
+    """Offer claim sets: figures that were published, which `ptbench verify` measures again."""
 
 
 @hookspec

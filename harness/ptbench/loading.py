@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from ptbench.catalog import Catalog
 from ptbench.data import Rows, Task
@@ -17,9 +18,17 @@ ROLES = ("train", "validation", "test")
 
 
 def describe_data(spec: TaskSpec, base: Path, catalog: Catalog) -> DataDescription:
-    """Say what is known of a task's data without reading all of it. Raises `DataError`."""
+    """Say what is known of a task's data without reading all of it. Raises `DataError`.
+
+    Where the task says which split of the data is which of its own, the splits are told as its own.
+    """
     source, request = _data_request(spec, base, catalog)
-    return source.describe(request)
+    described = source.describe(request)
+    if not spec.splits or not isinstance(described, DataDescription) or described.splits is None:
+        return described
+    sizes = described.splits
+    chosen = _chosen(sizes, spec, f"task '{spec.name}' ({spec.data})")
+    return replace(described, splits={role: sizes[name] for role, name in chosen.items()})
 
 
 def load_task(spec: TaskSpec, base: Path, catalog: Catalog) -> Task:
@@ -86,27 +95,42 @@ def _too_binary(names: Sequence[str], labels: int, catalog: Catalog) -> str:
 
 
 def _data_request(spec: TaskSpec, base: Path, catalog: Catalog) -> tuple[Source, DataRequest]:
-    source = catalog.get(Source, spec.data.partition(":")[0])
-    reference = Reference.parse(spec.data, revisions=source.revisions)
-    options = spec.data_options
-    if not options.get("cut_by") and any(option.name == "cut_by" for option in source.options):
-        options = {**options, "cut_by": _input_columns(spec, catalog)}
-    return source, DataRequest(reference, options, base)
+    """Return the source of a task and what it is to be asked.
 
-
-def _input_columns(spec: TaskSpec, catalog: Catalog) -> list[str]:
-    """Return the columns that a model gets to see.
-
-    A source cuts by these: rows that differ in id or label only would leak from train into test.
+    A source that cuts does so by what a model gets to see: rows that differ in id, label or the name of a
+    file only would leak from train into test.
     """
+    source = catalog.get(Source, spec.data.partition(":")[0])
     adapter = catalog.get(Adapter, spec.adapter, usable=False)
-    options = adapter.filled(spec.options)
-    others = (options.get("target"), options.get("id"))
-    return [column for column in adapter.columns(options) if column not in others]
+    reference = Reference.parse(spec.data, revisions=source.revisions)
+    adapting, options = adapter.filled(spec.options), spec.data_options
+    columns = adapter.columns(adapting)
+    if not options.get("cut_by") and any(option.name == "cut_by" for option in source.options):
+        others = (adapting.get("target"), adapting.get("id"))
+        options = {**options, "cut_by": [column for column in columns if column not in others]}
+    request = DataRequest(reference, options, base, tuple(spec.splits.values()), tuple(columns))
+    if content := adapter.content(adapting):
+        root = source.root(request)
+        bound = {column: _rooted(function, root) for column, function in content.items()}
+        request = replace(request, content=bound)
+    return source, request
+
+
+def _rooted(function: Callable[[Any, Path], Any], root: Path) -> Callable[[Any], Any]:
+    return lambda value: function(value, root)
 
 
 def _roles(splits: Mapping[str, Rows], spec: TaskSpec, where: str) -> dict[str, Rows]:
-    """Choose which split of the data is train, validation and test, and take the first rows of each."""
+    """Take the first rows of each split of the data that is train, validation or test."""
+    chosen = _chosen(splits, spec, where)
+    return {
+        role: {column: values[: spec.limit.get(role)] for column, values in splits[name].items()}
+        for role, name in chosen.items()
+    }
+
+
+def _chosen(splits: Mapping[str, Any], spec: TaskSpec, where: str) -> Mapping[str, str]:
+    """Return which split of the data is train, validation and test. Raises `DataError`."""
     chosen = spec.splits or {role: role for role in ROLES if role in splits}
     for role, name in chosen.items():
         if name not in splits:
@@ -119,7 +143,4 @@ def _roles(splits: Mapping[str, Rows], spec: TaskSpec, where: str) -> dict[str, 
         )
     if len(set(chosen.values())) < len(chosen):
         raise DataError(f"{where}: one split serves twice in splits = {dict(chosen)}; they must differ")
-    return {
-        role: {column: values[: spec.limit.get(role)] for column, values in splits[name].items()}
-        for role, name in chosen.items()
-    }
+    return chosen

@@ -125,14 +125,14 @@ class ModelDescription:
 class Operations:
     """What one example costs a model in multiply-adds, under two stated definitions.
 
-    A multiply-add counts one. Neither definition counts activations functions, pooling or sums.
+    A multiply-add counts one. Neither definition counts activation functions, softmax or sums.
     """
 
     macs: int
     """Matrix products and convolutions alone, attention included (as torchvision's ``_ops``)."""
     fvcore_macs: int
-    """As fvcore counts, and so timm's tables: with normalisations, and attention only where it is
-    written as matrix products."""
+    """As fvcore counts, and so timm's tables: with normalisations, up-sampling and adaptive pooling.
+    Attention counts as the two matrix products it stands for, fused or not, as in those tables."""
     activations: int
     """Numbers that convolutions and matrix products put out (fvcore's definition)."""
     uncounted: Mapping[str, int] = field(default_factory=dict)

@@ -7,7 +7,7 @@ harness checks them with `importlib.util.find_spec` before it calls.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ptbench.data import Columns, Predictions, Rows, Task
+from ptbench.errors import DataError, nearest
 from ptbench.model import (
     Capability,
     Download,
@@ -77,11 +78,30 @@ class Provider(Offer):
 
 @dataclass(frozen=True, slots=True)
 class DataRequest:
-    """What a source is asked for: a reference, its options, and where relative paths start."""
+    """What a source is asked for: a reference, its options, where relative paths start, and what for."""
 
     reference: Reference
     options: Mapping[str, Any] = field(default_factory=dict)
     base: Path = Path()
+    splits: tuple[str, ...] = ()
+    """The splits that will be used, by their names in the data; empty: any. A source may leave the others
+    out, see `wanted`."""
+    columns: tuple[str, ...] = ()
+    """Columns that will be looked for, so that a source can say why it does not give one."""
+    content: Mapping[str, Callable[[Any], Any]] = field(default_factory=dict)
+    """What the values of a column stand for, where they are names, such as paths of images. A source that
+    cuts hands it to `cut_rows`, so that copies of one image under two names stay in one split."""
+
+    def wanted(self, there: Iterable[str]) -> list[str]:
+        """Return which of the splits that are there will be used, in their order: all if nobody said.
+
+        Raises `DataError`, naming those there are, where one that will be used is not there.
+        """
+        names = list(there)
+        for split in self.splits:
+            if split not in names:
+                raise DataError(f"{self.reference}: there is no split '{split}'; {nearest(split, names)}")
+        return [name for name in names if name in self.splits] if self.splits else names
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +123,8 @@ class Source(Offer):
     describe: Callable[[DataRequest], DataDescription]
     """Say what is known without a network. Raises `DataError`."""
     load: Callable[[DataRequest], Mapping[str, Rows]]
-    """Read every split. The same request gives the same rows in the same order. Raises `DataError`."""
+    """Read the splits that are wanted. The same request gives the same rows in the same order. Raises
+    `DataError`."""
     revisions: bool = False
     root: Callable[[DataRequest], Path] = lambda request: request.base
     """The folder against which relative paths in its rows are read."""
@@ -158,6 +179,9 @@ class Adapter(Offer):
     """Raises `DataError` that names split, row and column."""
     columns: Callable[[Mapping[str, Any]], tuple[str, ...]]
     """The columns of the data that these options name, so that a plan can look for them."""
+    content: Callable[[Mapping[str, Any]], Mapping[str, Callable[[Any, Path], Any]]] = lambda options: {}
+    """Columns whose values are names, such as paths, each with a function that tells from a value and the
+    source's root what a model sees: a path, bytes, an array. Rows are cut by that."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

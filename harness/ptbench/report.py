@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from ptbench.pareto import pareto_front
 from ptbench.plain import to_json
 from ptbench.records import Record, Report, Score, Standing
 
@@ -36,6 +37,7 @@ COLUMNS = {
     "higher_is_better": "Direction of the metric.",
     "primary": "Whether the metric stands for its task in the leaderboard.",
     "best": "Whether this model and protocol is the best on this task and metric (mean over seeds).",
+    "pareto": "Whether nothing as good costs less time per example on this task (the Pareto front).",
     "tied": "Whether it cannot be told apart from the best (95 % interval of the paired difference).",
     "caveat": "What to know of this value: why it is undefined, or by which convention it is 0.",
     "status": "`ok`, `failed` (an error ended it) or `skipped` (the plan found that it cannot run).",
@@ -80,6 +82,7 @@ def tidy(report: Report) -> pd.DataFrame:
     import pandas as pd
 
     stand = {(s.task, s.metric, s.model, s.protocol): s for s in report.standings}
+    front = pareto_front(report)
     rows = [
         _row(record, score, stand.get((record.task, score.metric, record.model, record.label)))
         if score
@@ -87,6 +90,8 @@ def tidy(report: Report) -> pd.DataFrame:
         for record in ordered(report)
         for score in (record.scores or (None,))
     ]
+    for row, record in zip(rows, (r for r in ordered(report) for _ in r.scores or (None,)), strict=True):
+        row["pareto"] = (record.task, record.model, record.label) in front if row["primary"] else None
     frame = pd.DataFrame(rows, columns=list(COLUMNS))
     return frame.astype(dict.fromkeys(_INTEGERS, "Int64"))  # a cell without stays empty
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from ptbench.errors import SuiteError, nearest, printable
+from ptbench.records import Cell
 from ptbench.values import has_type, odd_values, type_names
 
 SETTINGS: Mapping[str, tuple[type, ...]] = {
@@ -34,6 +35,10 @@ TASK_KEYS: Mapping[str, tuple[type, ...]] = {
     "note": (str,),
 }
 ROLES = ("train", "validation", "test")
+PUBLISHED_KEYS: Mapping[str, tuple[type, ...]] = {
+    **dict.fromkeys(("model", "task", "metric", "protocol", "source"), (str,)),
+    "value": (str, float),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +67,27 @@ class Grid:
 
 
 @dataclass(frozen=True, slots=True)
+class Published:
+    """A figure that somebody published for a cell of the suite, to be verified."""
+
+    where: str
+    model: str
+    task: str
+    metric: str
+    protocol: str
+    """A protocol, or one with its options as tables show it: ``knn (k=5)``."""
+    value: float
+    digits: int
+    """Decimals that were published."""
+    source: str
+
+    def about(self, cell: Cell) -> bool:
+        """Whether it is a figure for this cell, whatever its seed."""
+        names = (cell.model.name, cell.task.name)
+        return names == (self.model, self.task) and self.protocol in (cell.protocol, cell.label)
+
+
+@dataclass(frozen=True, slots=True)
 class Suite:
     """A suite as its file says it."""
 
@@ -76,6 +102,7 @@ class Suite:
     text: str = field(repr=False, default="")
     mistakes: tuple[str, ...] = ()
     """Everything that is wrong with its shape; what is well-formed can be planned all the same."""
+    published: tuple[Published, ...] = ()
 
 
 def load_suite(path: Path) -> Suite:
@@ -106,7 +133,8 @@ class _Reader:
         self.mistakes: list[str] = []
 
     def suite(self, data: Mapping[str, Any], text: str) -> Suite:
-        keys = {"suite": (dict,), "settings": (dict,), "models": (dict,), "tasks": (dict,), "grid": (list,)}
+        tables = dict.fromkeys(("suite", "settings", "models", "tasks"), (dict,))
+        keys = {**tables, "grid": (list,), "published": (list,)}
         top = self.table(data, keys, "the top level")
         head = self.table(
             top.get("suite", {}),
@@ -133,9 +161,23 @@ class _Reader:
         if not grids:
             self.wrong("[[grid]]", 'is missing; write [[grid]] with protocols = ["linear_probe"]')
         reporters = self.strings(head.get("reporters", ["csv"]), "[suite]", "reporters")
-        description = head.get("description", "")
-        mistakes = tuple(self.mistakes)
-        return Suite(self.path, name, description, settings, reporters, models, tasks, grids, text, mistakes)
+        figures = [
+            self.published(figure, i, models, tasks)
+            for i, figure in enumerate(top.get("published", []), start=1)
+        ]
+        return Suite(
+            path=self.path,
+            name=name,
+            description=head.get("description", ""),
+            settings=settings,
+            reporters=reporters,
+            models=models,
+            tasks=tasks,
+            grids=grids,
+            text=text,
+            mistakes=tuple(self.mistakes),
+            published=tuple(figure for figure in figures if figure),
+        )
 
     def checked(self, entry: Entry, check: Callable[[Entry], None]) -> Entry:
         """Return an entry marked as broken where a check of it finds a mistake."""
@@ -175,6 +217,38 @@ class _Reader:
             self.wrong(where, f"key 'seeds' is {seeds!r}; whole numbers from 0 were expected")
             seeds = [0]
         return Grid(f"{self.path}: {where}", named["models"], named["tasks"], tuple(protocols), tuple(seeds))
+
+    def published(
+        self, value: Any, number: int, models: Mapping[str, Entry], tasks: Mapping[str, Entry]
+    ) -> Published | None:
+        where = "[[published]]" if number == 1 else f"[[published]] number {number}"
+        before = len(self.mistakes)
+        table = self.table(value, PUBLISHED_KEYS, where)
+        for key, known in (("model", models), ("task", tasks)):
+            if key in table and table[key] not in known:
+                hint = nearest(table[key], known)
+                self.wrong(where, f"key '{key}': [{key}s] has no '{table[key]}'; {hint}")
+        for key in ("model", "task", "metric", "value", "source"):
+            if key not in (value if isinstance(value, dict) else PUBLISHED_KEYS):
+                self.wrong(where, f"key '{key}' is missing; a published figure needs it")
+        printed = re.fullmatch(r"(-?\d+(?:\.(\d*))?)\s*(%?)", str(table.get("value", "")).strip())
+        if "value" in table and printed is None:
+            self.wrong(
+                where, f"key 'value' is {table['value']!r}; write it as it is printed: \"91.73 %\", 0.9173"
+            )
+        if len(self.mistakes) > before or printed is None:
+            return None
+        number_text, decimals, percent = printed.groups()
+        return Published(
+            where=f"{self.path}: {where}",
+            model=table["model"],
+            task=table["task"],
+            metric=table["metric"],
+            protocol=table.get("protocol", "as_is"),
+            value=float(number_text) / (100 if percent else 1),
+            digits=len(decimals or "") + (2 if percent else 0),
+            source=table["source"],
+        )
 
     def task(self, entry: Entry) -> None:
         where = entry.place

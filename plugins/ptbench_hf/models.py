@@ -37,7 +37,7 @@ def describe(request: ModelRequest) -> ModelDescription:
         description = _described(Checkpoint.read(cached, wishes), request)
         return _with_trust(description, unpinned)
     return ModelDescription(
-        capabilities=frozenset({Capability.EMBED, Capability.PREDICT}),
+        capabilities=frozenset({Capability.EMBED, Capability.PREDICT, Capability.PROFILE}),
         kinds=frozenset({CLASSES, NUMBER}),
         inputs=INPUTS,
         downloads=(Download(f"hub model {place}"),),
@@ -56,14 +56,20 @@ def load(request: ModelRequest) -> Model:
         root, origin = place.path, dict(place.origin)
     checkpoint = Checkpoint.read(root, wishes)
     capability = request.capability or Capability.EMBED
-    if capability not in (Capability.EMBED, Capability.PREDICT):
+    if capability not in (Capability.EMBED, Capability.PREDICT, Capability.PROFILE):
         raise ModelError(
-            f"{request.reference}: provider 'hf' cannot {capability} yet; it can embed and predict"
+            f"{request.reference}: provider 'hf' cannot {capability} yet; it can embed, predict and profile"
         )
     _check_head(checkpoint, request)
-    weights = _checked_digest(checkpoint, capability)
-    trust = _unpinned(place) + checkpoint.trust(capability)
+    used = _used(checkpoint, capability)
+    weights = _checked_digest(checkpoint, used)
+    trust = _unpinned(place) + checkpoint.trust(used)
     facts = ModelFacts(weights=weights, trust=trust, extra=origin)
+
+    if capability is Capability.PROFILE:
+        from ptbench_hf.profiling import TextCost
+
+        return TextCost(checkpoint, request.settings, facts)
 
     from ptbench_hf.textmodels import TextEmbedder, TextPredictor
 
@@ -76,15 +82,24 @@ def _described(checkpoint: Checkpoint, request: ModelRequest) -> ModelDescriptio
     find_tokenizer(checkpoint.folder)
     _check_head(checkpoint, request)
     head = checkpoint.head
-    capability = request.capability or (Capability.PREDICT if head else Capability.EMBED)
+    capability = _used(checkpoint, request.capability)
     return ModelDescription(
-        capabilities=frozenset({Capability.EMBED, Capability.PREDICT} if head else {Capability.EMBED}),
+        capabilities=frozenset(
+            {Capability.EMBED, Capability.PROFILE} | ({Capability.PREDICT} if head else set())
+        ),
         labels=head.labels if head else None,
         kinds=frozenset({head.kind} if head else ()),
         inputs=INPUTS,
         parameters=checkpoint.parameters(capability),
         trust=checkpoint.trust(capability),
     )
+
+
+def _used(checkpoint: Checkpoint, wanted: Capability | None) -> Capability:
+    """Return what the files are read for: a profile is of the head where there is one."""
+    if wanted in (Capability.EMBED, Capability.PREDICT):
+        return wanted
+    return Capability.PREDICT if checkpoint.head else Capability.EMBED
 
 
 def _check_head(checkpoint: Checkpoint, request: ModelRequest) -> None:

@@ -71,6 +71,7 @@ def load(request: DataRequest) -> Mapping[str, Rows]:
         options["cut"],
         options.get("cut_seed", 0),
         by=options.get("cut_by") or (),
+        content=request.content,
         where=str(path),
     )
 
@@ -131,13 +132,31 @@ def _layout(lengths: Mapping[str, int], request: DataRequest, where: str) -> Lay
     layout = {split: layout[split] for split in (ALL, *ROLES) if split in layout}
     if request.options.get("cut") is not None and ALL not in layout:
         raise DataError(f"{where} has splits ({', '.join(layout)}), and is not cut; leave 'cut' out")
-    for split, arrays in layout.items():
-        (length, n), *others = Counter(lengths[name] for name in arrays.values()).most_common()
-        if others and others[0][1] == n:
-            there = ", ".join(f"'{name}' has {lengths[name]}" for name in arrays.values())
-            raise DataError(f"{where}: the arrays must have equally many rows; {there}")
-        layout[split] = {column: name for column, name in arrays.items() if lengths[name] == length}
-    return layout
+    wanted = list(layout) if ALL in layout else request.wanted(layout)
+    return {split: _columns(layout[split], lengths, request, where) for split in wanted}
+
+
+def _columns(
+    arrays: Mapping[str, str], lengths: Mapping[str, int], request: DataRequest, where: str
+) -> dict[str, str]:
+    """Return the arrays of one length, the one that most have, by column.
+
+    A column that the task names, and that is not among them, is told of here: nobody after us knows what
+    was left out.
+    """
+    (length, n), *others = Counter(lengths[name] for name in arrays.values()).most_common()
+    if others and others[0][1] == n:
+        there = ", ".join(f"'{name}' has {lengths[name]}" for name in arrays.values())
+        raise DataError(f"{where}: the arrays must have equally many rows; {there}")
+    kept = {column: name for column, name in arrays.items() if lengths[name] == length}
+    missing = [column for column in request.columns if column not in kept]
+    if missing and others:
+        odd = ", ".join(f"'{name}' has {lengths[name]}" for name in arrays.values() if lengths[name] != length)
+        raise DataError(
+            f"{where}: no column '{missing[0]}'; {nearest(missing[0], kept)}; left out, since most arrays "
+            f"have {length} rows: {odd}"
+        )
+    return kept
 
 
 def _split_and_column(name: str) -> tuple[str, str] | None:

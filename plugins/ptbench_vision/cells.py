@@ -1,4 +1,4 @@
-"""Cells of images as sources give them, in one of the three forms that everything else knows."""
+"""Cells of images as sources give them, in one of the forms that everything else knows."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ def image_cell(value: Any, root: Path) -> Any:
     """Return a path, encoded bytes or an array; None where there is no value.
 
     A text is a path, read from ``root`` where it is relative; ``{"bytes", "path"}`` is how Hugging Face
-    stores an image; lists of lists of numbers are an array. What is nothing of these stays as it is.
+    stores an image; lists of lists of numbers are an array. What is nothing of these stays as it is, so
+    does what only stands for bytes, and reads them when it is asked for them.
     """
     match value:
         case None:

@@ -25,6 +25,8 @@ from ptbench_vision.torchvision_models import INPUTS, KIND, declared_words
 if TYPE_CHECKING:
     from torch import nn
 
+    from ptbench_vision.networks import Network
+
 OPTIONS = (
     Option(
         "architecture",
@@ -65,8 +67,14 @@ def describe(request: ModelRequest) -> ModelDescription:
 
 def load(request: ModelRequest) -> Model:
     """Build the architecture and put the weights in, all of them and no others."""
+    from ptbench_vision.visionmodels import start
+
+    return start(lambda: _network(request), request)
+
+
+def _network(request: ModelRequest) -> Network:
+    from ptbench_vision.networks import Network
     from ptbench_vision.statedict import checked_sha256, load_weights, read_weights
-    from ptbench_vision.visionmodels import Network, start
 
     path, options = _path(request), request.options
     if not path.is_file() and _url(request):
@@ -79,7 +87,7 @@ def load(request: ModelRequest) -> Model:
     library, _ = _architecture(request)
     extra = {"built_by": options["architecture"]}
     extra |= {name: value for name, value in (("key", key), ("prefix", prefix)) if value}
-    network = Network(
+    return Network(
         module,
         _preprocessing(request),
         digest,
@@ -88,7 +96,6 @@ def load(request: ModelRequest) -> Model:
         trust=() if library else ("factory",),
         extra=extra,
     )
-    return start(network, request)
 
 
 def _path(request: ModelRequest) -> Path:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -55,6 +55,11 @@ def columns(options: Mapping[str, Any]) -> tuple[str, ...]:
     return (options.get("input", INPUT.default), options.get("target", TARGET.default), *ids)
 
 
+def content(options: Mapping[str, Any]) -> Mapping[str, Callable[[Any, Path], Any]]:
+    """Return what a value of the image's column stands for: copies of one image may have many names."""
+    return {options.get("input", INPUT.default): image_cell}
+
+
 def build(rows: Mapping[str, Rows], request: TaskRequest) -> Task:
     """Check every image and build a task of those that can be read.
 
@@ -92,7 +97,9 @@ def build(rows: Mapping[str, Rows], request: TaskRequest) -> Task:
         id_column=ROW_ID,
         labels=options.get("labels"),
     )
-    notes = tuple(f"{traits[trait]:,} of the images: {words}" for trait, words in TRAITS.items() if traits[trait])
+    notes = tuple(
+        f"{traits[trait]:,} of the images: {words}" for trait, words in TRAITS.items() if traits[trait]
+    )
     return replace(task, unread=unread, notes=notes)
 
 
@@ -141,4 +148,5 @@ ADAPTER = Adapter(
     options=(INPUT, TARGET, ID, LABELS, ON_UNREAD),
     build=build,
     columns=columns,
+    content=content,
 )

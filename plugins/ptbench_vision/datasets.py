@@ -49,20 +49,23 @@ def describe(request: DataRequest) -> DataDescription:
     """Say what lies on the disk, and what would have to be brought."""
     name, root = _name(request), _root(request)
     if name == IMAGENET:
-        return DataDescription(COLUMNS, dict.fromkeys(_imagenet(root)))
+        return DataDescription(COLUMNS, dict.fromkeys(request.wanted(_imagenet(root))))
     known = SMALL[name]
+    splits = {split: known.splits[split] for split in request.wanted(known.splits)}
     there = all((root / file).is_file() for file in known.files)
     brought = () if there else (Download(f"{name} of torchvision, to {root}", known.bytes),)
-    return DataDescription(("image", "label"), dict(known.splits), brought)
+    return DataDescription(("image", "label"), splits, brought)
 
 
 def load(request: DataRequest) -> Mapping[str, Rows]:
-    """Read both splits, and bring them if they are not on the disk; torchvision checks what is there."""
+    """Read what is wanted, and bring all if it is not on the disk; torchvision checks what is there."""
     name, root = _name(request), _root(request)
     if name == IMAGENET:
-        return {split: image_rows(folder, root) for split, folder in _imagenet(root).items()}
-    there = not describe(request).downloads
-    return {split: _rows(name, root, split, download=not there) for split in ("train", "test")}
+        folders = _imagenet(root)
+        return {split: image_rows(folders[split], root) for split in request.wanted(folders)}
+    described = describe(request)
+    absent = bool(described.downloads)
+    return {split: _rows(name, root, split, download=absent) for split in described.splits or ()}
 
 
 def _rows(name: str, root: Path, split: str, *, download: bool) -> Rows:

@@ -82,7 +82,7 @@ def printable_name(name: str) -> str:
 
 
 def _layout(request: DataRequest) -> tuple[Path, dict[str, Path]]:
-    """Return the folder, and the folder of each split in it."""
+    """Return the folder, and the folder of each split in it that is wanted."""
     try:
         root = (request.base / Path(request.reference.name).expanduser()).absolute()
         splits = _splits(root)
@@ -91,7 +91,9 @@ def _layout(request: DataRequest) -> tuple[Path, dict[str, Path]]:
         raise DataError(f"folder {request.reference.name} cannot be read: {reason}") from None
     if request.options.get("cut") is not None and ALL not in splits:
         raise DataError(f"{root} has splits ({', '.join(splits)}), and is not cut; leave 'cut' out")
-    return root, splits
+    if request.options.get("cut") is not None:  # the splits are those of the cut
+        return root, splits
+    return root, {split: splits[split] for split in request.wanted(splits)}
 
 
 def _splits(root: Path) -> dict[str, Path]:

@@ -1,7 +1,8 @@
 """Reading images: a cell of a column to RGB pixels, the same ones that torchvision and timm train on.
 
-A cell is the path of an image file, the encoded bytes of one, or an array uint8 [height, width] or
-[height, width, channels] with 1, 3 (RGB) or 4 (RGBA) channels. The pixels are those of
+A cell is the path of an image file, the encoded bytes of one, something that stands for such bytes and reads
+them when ``bytes(cell)`` asks for them, or an array uint8 [height, width] or [height, width, channels] with 1,
+3 (RGB) or 4 (RGBA) channels. The pixels are those of
 ``PIL.Image.open(file).convert("RGB")``, on which published numbers rest: the first frame, no alpha, and no
 turning by EXIF. Only grey images of more than 8 bits differ: PIL would clip them to white.
 """
@@ -17,7 +18,7 @@ from dataclasses import dataclass
 from functools import cache
 from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO, SupportsBytes
 
 import numpy as np
 
@@ -58,6 +59,7 @@ def read_image(cell: Any) -> Image.Image:
         return Image.fromarray(checked_array(cell)).convert("RGB")
     if isinstance(cell, Image.Image):
         return to_rgb(cell.copy(), "an image of PIL")
+    cell = _fetched(cell)
     with _decoded(cell, draft=False) as image:
         return to_rgb(image, _name(cell))
 
@@ -71,12 +73,19 @@ def check_image(cell: Any) -> Checked:
         if isinstance(cell, np.ndarray):
             alpha = checked_array(cell).shape[2:] == (4,)
             return Checked(traits=frozenset({"alpha"} if alpha else ()))
+        cell = _fetched(cell)
         with _decoded(cell, draft=True) as image:
             traits = _traits(image)
             to_rgb(image, _name(cell))
             return Checked(traits=traits)
     except UnreadableImage as error:
         return Checked(error.reason, str(error))
+
+
+def _fetched(cell: Any) -> Any:
+    """Return the bytes that a cell stands for; a path stands for more than its own."""
+    lazy = isinstance(cell, SupportsBytes) and not isinstance(cell, bytes | Path)
+    return bytes(cell) if lazy else cell
 
 
 @contextmanager

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ptbench import (
     Capability,
@@ -22,6 +22,9 @@ from ptbench_vision.categories import subset_labels
 from ptbench_vision.options import COMMON, INIT, RANDOM, SHA256, is_random, no_random_sha256
 from ptbench_vision.preprocessing import Preprocessing, from_timm
 from ptbench_vision.torchvision_models import INPUTS, KIND
+
+if TYPE_CHECKING:
+    from ptbench_vision.networks import Network
 
 OPTIONS = (
     *COMMON,
@@ -63,11 +66,17 @@ def describe(request: ModelRequest) -> ModelDescription:
 
 def load(request: ModelRequest) -> Model:
     """Build the network and load its weights, from the cache of the Hugging Face hub or from the hub."""
+    from ptbench_vision.visionmodels import start
+
+    return start(lambda: _network(request), request)
+
+
+def _network(request: ModelRequest) -> Network:
     import timm
     import torch
 
+    from ptbench_vision.networks import Network
     from ptbench_vision.statedict import checked_sha256, only_weights, state_digest
-    from ptbench_vision.visionmodels import Network, start
 
     config = find_config(request)
     options, name = request.options, request.reference.name
@@ -92,10 +101,9 @@ def load(request: ModelRequest) -> Model:
         labels, synonyms = _labels(config)
     if options.get("test_size"):
         extra["test_size"] = True
-    network = Network(
+    return Network(
         module, preprocessing, digest, labels, synonyms, trust=trust, extra=extra, strip=_without_head
     )
-    return start(network, request)
 
 
 def find_config(request: ModelRequest) -> Mapping[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ptbench import (
     Capability,
@@ -19,6 +19,9 @@ from ptbench import (
 from ptbench_vision.options import COMMON, LABEL_SET, LABELS, labels_of
 from ptbench_vision.preprocessing import preset
 from ptbench_vision.torchvision_models import INPUTS, KIND
+
+if TYPE_CHECKING:
+    from ptbench_vision.networks import Network
 
 OPTIONS = (
     Option(
@@ -53,13 +56,19 @@ def describe(request: ModelRequest) -> ModelDescription:
 
 def load(request: ModelRequest) -> Model:
     """Bring the repository, if it is not in torch.hub's cache, and call its entry."""
+    from ptbench_vision.visionmodels import start
+
+    return start(lambda: _network(request), request)
+
+
+def _network(request: ModelRequest) -> Network:
     from contextlib import nullcontext
 
     import torch
     from torch import nn
 
+    from ptbench_vision.networks import Network
     from ptbench_vision.statedict import only_weights, state_digest
-    from ptbench_vision.visionmodels import Network, start
 
     repository, entry, trust = _read(request)
     folder, options = _folder(request), request.options
@@ -83,7 +92,7 @@ def load(request: ModelRequest) -> Model:
         raise ModelError(f"{request.reference}: entry '{entry}' gave a {type(module).__name__}, no network")
     labels, synonyms = labels_of(request)
     extra = {"repository": repository, "entry": entry}
-    network = Network(
+    return Network(
         module,
         preset({}, options),
         state_digest(module),
@@ -92,7 +101,6 @@ def load(request: ModelRequest) -> Model:
         trust=trust,
         extra=extra,
     )
-    return start(network, request)
 
 
 def _read(request: ModelRequest) -> tuple[str, str, tuple[str, ...]]:

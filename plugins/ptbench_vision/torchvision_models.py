@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ptbench import (
     Capability,
@@ -18,6 +18,9 @@ from ptbench import (
 from ptbench_vision.categories import synonyms_of
 from ptbench_vision.options import COMMON, INIT, RANDOM, SHA256, is_random, no_random_sha256
 from ptbench_vision.preprocessing import preset
+
+if TYPE_CHECKING:
+    from ptbench_vision.networks import Network
 
 KIND = frozenset({"image-classification"})
 INPUTS = frozenset({"image"})
@@ -51,11 +54,17 @@ def describe(request: ModelRequest) -> ModelDescription:
 
 def load(request: ModelRequest) -> Model:
     """Build the network and load its weights, from the cache of torch.hub or from their address."""
+    from ptbench_vision.visionmodels import start
+
+    return start(lambda: _network(request), request)
+
+
+def _network(request: ModelRequest) -> Network:
     import torch
     from torchvision.models import get_model
 
+    from ptbench_vision.networks import Network
     from ptbench_vision.statedict import checked_sha256, only_weights, state_digest
-    from ptbench_vision.visionmodels import Network, start
 
     weights = find_weights(request)
     options, name = request.options, request.reference.name
@@ -79,7 +88,7 @@ def load(request: ModelRequest) -> Model:
         digest = checked_sha256(weights_file(weights), options.get("sha256"))
         _check_published(weights, digest, str(request.reference))
         extra, labels = {"weights": str(weights)}, tuple(weights.meta["categories"] or ())
-    network = Network(
+    return Network(
         module,
         preprocessing,
         digest,
@@ -88,7 +97,6 @@ def load(request: ModelRequest) -> Model:
         extra=extra,
         strip=None if weights.meta["categories"] else _without_classifier,
     )
-    return start(network, request)
 
 
 def find_weights(request: ModelRequest) -> Any:

@@ -5,44 +5,35 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
-from ptbench import Capability, Columns, Examples, ModelError, ModelFacts, ModelRequest
+from ptbench import Capability, Columns, Examples, Model, ModelError, ModelFacts, ModelRequest
 from ptbench_torch.operations import count_operations
 from ptbench_torch.parameters import count_parameters, weight_bytes
 from ptbench_vision.engine import ImageEngine
 from ptbench_vision.heads import without_head
+from ptbench_vision.imagecost import ImageCost
 from ptbench_vision.layout import prefers_channels_last
+from ptbench_vision.networks import Network, notes_of
 from ptbench_vision.options import RANDOM
 from ptbench_vision.preprocessing import Preprocessing
 
 
-@dataclass(frozen=True, slots=True)
-class Network:
-    """A network as a provider built it, with everything that belongs to its weights."""
+def start(build: Callable[[], Network], request: ModelRequest) -> Model:
+    """Build a network and put it on its device, to predict or to embed; or have it ready to be profiled.
 
-    module: nn.Module
-    preprocessing: Preprocessing
-    weights: str
-    """Digest of the weights."""
-    labels: tuple[str, ...] = ()
-    """Names of the classes of its head; empty: nobody knows them, and then it cannot predict."""
-    synonyms: Mapping[str, int] = field(default_factory=dict)
-    trust: tuple[str, ...] = ()
-    extra: Mapping[str, Any] = field(default_factory=dict)
-    strip: Callable[[nn.Module], nn.Module] | None = None
-    """How the head is taken off; None: found by its width."""
-
-
-def start(network: Network, request: ModelRequest) -> ImageModel:
-    """Put a network on its device, to predict or to embed. Raises `ModelError`."""
+    Raises `ModelError`.
+    """
     wants = request.capability or Capability.EMBED
+    if wants is Capability.PROFILE:
+        return ImageCost(build, request.settings)
+    network = build()
     random = network.extra.get("init") == RANDOM
     where = str(request.reference)
     if wants is Capability.PREDICT and not network.labels:
@@ -89,7 +80,7 @@ class ImageModel:
                 "layout": "channels_last" if engine.channels_last else "contiguous",
                 "batch_size": engine.batch_size,
             },
-            notes=_notes(network),
+            notes=notes_of(network),
             weight_bytes=weight_bytes(engine.module),
             operations=count_operations(engine.module, (engine.inputs(1),)),
         )
@@ -137,12 +128,6 @@ def _classes(network: Network) -> int:
     with torch.inference_mode():
         output = network.module(torch.zeros(1, 3, height, width))
     return int(output.shape[-1])
-
-
-def _notes(network: Network) -> tuple[str, ...]:
-    if network.extra.get("init") == RANDOM:  # then there are no weights to declare anything
-        return (f"random weights (init_seed {network.extra['init_seed']}): nothing is pre-trained",)
-    return network.preprocessing.notes
 
 
 def _digest(preprocessing: Preprocessing, labels: tuple[str, ...]) -> str:

@@ -14,7 +14,9 @@ import click
 
 from ptbench import __version__
 from ptbench.cli.listing import list_group
+from ptbench.cli.profiling import profile_command
 from ptbench.cli.running import plan_command, report_command, run_command
+from ptbench.cli.verifying import verify_command
 from ptbench.errors import PtbenchError, SuiteError, one_line
 
 FAILED, USAGE, INTERRUPTED = 1, 2, 130
@@ -33,6 +35,8 @@ def cli() -> None:
 cli.add_command(run_command)
 cli.add_command(plan_command)
 cli.add_command(report_command)
+cli.add_command(profile_command)
+cli.add_command(verify_command)
 cli.add_command(list_group)
 
 

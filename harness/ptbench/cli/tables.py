@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from rich.console import Console, Group, RenderableType
@@ -11,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ptbench.errors import printable
+from ptbench.pareto import pareto_front
 from ptbench.records import Record, Report, Standing, Status
 from ptbench.report import entries_of, ordered, tasks_of
 
@@ -90,11 +92,15 @@ def score_text(value: float, half_width: float) -> str:
 
 
 def _costs(report: Report) -> Table:
-    table = Table(title="cost (ex/s: test examples per second)", title_justify="left", header_style="bold")
+    title = "cost (ex/s: test examples per second; front: tasks where nothing as good is cheaper)"
+    table = Table(title=title, title_justify="left", header_style="bold")
     table.add_column("model", overflow="fold", max_width=MAX_NAME)
     table.add_column("protocol", overflow="fold", max_width=MAX_NAME)
-    for name in ("cells", "time\n(s)", "ex/s", "params", "peak\n(MiB)", "device"):
+    counted = any(record.cost.macs for record in report.records)
+    names = ("cells", "time\n(s)", "ex/s", "front", "params", *(["MACs"] if counted else []), "peak\n(MiB)")
+    for name in (*names, "device"):
         table.add_column(name, justify="right")
+    front = Counter((model, protocol) for _, model, protocol in pareto_front(report))
     for model, protocol in entries_of(report):
         records = [r for r in report.records if (r.model, r.label) == (model, protocol)]
         done = [r for r in records if r.status is Status.OK]
@@ -104,7 +110,9 @@ def _costs(report: Report) -> Table:
             f"{len(done)}/{len(records)}",
             _number(sum(r.cost.seconds or 0.0 for r in done), 1) if done else "",
             _count(throughput(done) or 0),
+            Text(_count(front[model, protocol]), style="green"),
             _count(max((r.cost.parameters or 0 for r in done), default=0)),
+            *([_count(max((r.cost.macs or 0 for r in done), default=0))] if counted else []),
             _number(max((r.cost.peak_memory_mb or 0.0 for r in done), default=0.0) or None, 0),
             ", ".join(dict.fromkeys(f"{r.device} {r.precision}".strip() for r in done)),
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,7 +21,7 @@ from ptbench.offers import (
     Source,
 )
 from ptbench.records import Cell, ModelSpec, TaskSpec
-from ptbench.suite import SETTINGS, TASK_KEYS, Entry, Suite, task_mistakes
+from ptbench.suite import SETTINGS, TASK_KEYS, Entry, Published, Suite, task_mistakes
 from ptbench.values import has_type, type_names
 
 
@@ -35,6 +35,15 @@ def resolve(
     resolver = _Resolver(suite, catalog, settings or {}, list(suite.mistakes))
     cells = resolver.cells()
     return cells, tuple(dict.fromkeys(map(printable, resolver.mistakes)))
+
+
+def resolve_models(
+    suite: Suite, catalog: Catalog, settings: Mapping[str, Any] | None = None
+) -> tuple[tuple[ModelSpec, ...], tuple[str, ...]]:
+    """Return the models of a suite, those in no grid too, and every mistake in them and in its shape."""
+    resolver = _Resolver(suite, catalog, settings or {}, list(suite.mistakes))
+    models = [resolver.model(entry) for entry in suite.models.values()]
+    return tuple(m for m in models if m is not None), tuple(dict.fromkeys(map(printable, resolver.mistakes)))
 
 
 @dataclass
@@ -61,8 +70,30 @@ class _Resolver:
                                 continue
                             cell = Cell(self.suite.name, model, task, protocol.name, entry.table, seed, base)
                             found.setdefault(cell.id, cell)
+        for figure in self.suite.published:
+            self.published(figure, models.get(figure.model), tasks.get(figure.task), found.values())
         order = {name: i for i, name in enumerate(self.suite.models)}
         return tuple(sorted(found.values(), key=lambda cell: order[cell.model.name]))
+
+    def published(
+        self, figure: Published, model: ModelSpec | None, task: TaskSpec | None, cells: Iterable[Cell]
+    ) -> None:
+        """Note a published figure for a metric that its task lacks, or for which there is no cell."""
+        if model is None or task is None:
+            return  # the mistake is noted where it is
+        metrics = task.metrics or self.catalog.get(Adapter, task.adapter, usable=False).metrics
+        here = [cell for cell in cells if (cell.model, cell.task) == (model, task)]
+        if figure.metric not in metrics:
+            hint = nearest(figure.metric, metrics)
+            self.mistakes.append(
+                f"{figure.where} key 'metric': task '{task.name}' has no '{figure.metric}'; {hint}"
+            )
+        if not any(map(figure.about, here)):
+            hint = nearest(figure.protocol, {cell.label for cell in here})
+            self.mistakes.append(
+                f"{figure.where} key 'protocol': no grid puts '{model.name}' to '{task.name}' "
+                f"under '{figure.protocol}'; {hint}"
+            )
 
     def model(self, entry: Entry) -> ModelSpec | None:
         if entry.broken:

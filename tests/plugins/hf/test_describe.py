@@ -17,7 +17,8 @@ from ptbench_hf.models import PROVIDER
 Folders = Callable[[str], Path]
 Change = Callable[[Path, Callable[..., None]], None]
 
-EMBED, BOTH = frozenset({Capability.EMBED}), frozenset({Capability.EMBED, Capability.PREDICT})
+EMBED = frozenset({Capability.EMBED, Capability.PROFILE})
+BOTH = EMBED | {Capability.PREDICT}
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,69 @@
+"""Names beside points: inert, short, and not upon each other as far as there is room."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+from matplotlib.axes import Axes
+from matplotlib.patheffects import withStroke
+from matplotlib.transforms import Bbox
+
+from ptbench import ParetoPoint
+
+MAX_NAME = 28
+MAX_LABELS = 40
+"""Labels in one panel where there are points off the front; more would hide more than they tell."""
+PLACES: tuple[tuple[float, float, Literal["left", "right"]], ...] = (
+    (7, 4, "left"), (-7, 4, "right"), (7, -11, "left"), (-7, -11, "right"),
+    (7, 14, "left"), (-7, 14, "right"), (7, -21, "left"), (-7, -21, "right"),
+    (7, 24, "left"), (-7, 24, "right"), (7, -31, "left"), (-7, -31, "right"),
+)  # fmt: skip
+"""Where a label may stand: offset in points from its point, and alignment."""
+
+
+def plain(name: str) -> str:
+    r"""Return a name that can be drawn: printable, and at most `MAX_NAME` characters.
+
+    >>> plain("tab\tand \ud800 " + "x" * 300)
+    'tab?and ? xxxxxxxxxxxxxxxxx…'
+    """
+    text = "".join(c if c.isprintable() else "?" for c in name)
+    return text if len(text) <= MAX_NAME else text[: MAX_NAME - 1] + "…"
+
+
+def place_labels(panel: Axes, points: Sequence[ParetoPoint]) -> None:
+    """Write the name of each model beside its point: those on the front first, the others where room is.
+
+    The panel must have been laid out. A name that finds no room is left
+    out: the table has it.
+    """
+    space = panel.get_window_extent()
+    taken = [_around(panel, point) for point in points if point.front]
+    behind = [_around(panel, point) for point in points if not point.front]
+    ranked = sorted(points, key=lambda p: (not p.front, p.cost))
+    for number, point in enumerate(ranked):
+        if not point.front:
+            if number >= MAX_LABELS:
+                return
+            taken, behind = taken + behind, []
+        label = panel.annotate(
+            plain(point.model), (point.cost, point.score), xytext=PLACES[0][:2], textcoords="offset points",
+            fontsize=7.5, color="black" if point.front else "#555555", parse_math=False, zorder=4,
+            path_effects=[withStroke(linewidth=2, foreground="white")],
+        )  # fmt: skip
+        for x, y, side in PLACES:
+            label.set_position((x, y))
+            label.set_horizontalalignment(side)
+            box = label.get_window_extent()
+            inside = space.x0 <= box.x0 and box.x1 <= space.x1 and space.y0 <= box.y0 and box.y1 <= space.y1
+            if inside and not any(box.overlaps(other) for other in taken):
+                taken.append(box)
+                break
+        else:
+            label.remove()
+
+
+def _around(panel: Axes, point: ParetoPoint) -> Bbox:
+    x, y = panel.transData.transform((point.cost, point.score))
+    return Bbox.from_extents(x - 5, y - 5, x + 5, y + 5)
