@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import re
 import shlex
+import tomllib
 from pathlib import Path
 from types import ModuleType
 
+import numpy as np
 import pytest
 
-from ptbench import hookspecs
+from ptbench import hookspecs, testing
 from ptbench.testing import check_plugin
 from tests.conftest import REVIEWS, Ptbench, Written
 
@@ -43,12 +45,32 @@ README = ROOT / "README.md"
 
 
 def test_the_readmes_suite_runs_as_it_stands(ptbench: Ptbench, written: Written, tmp_path: Path) -> None:
-    (own_data, _) = blocks(README, "toml")
+    (own_data, _, _) = blocks(README, "toml")
     assert len(own_data.splitlines()) <= 10
     written("reviews.csv", REVIEWS)
     called = ptbench("run", written("my_suite.toml", own_data), "--output", tmp_path / "out")
     assert called.code == 0, called.err
     assert "1.000" in called.out
+
+
+def test_the_readmes_suite_of_pictures_runs_as_it_stands(
+    ptbench: Ptbench, written: Written, tmp_path: Path
+) -> None:
+    (_, pictures, _) = blocks(README, "toml")
+    draw = np.random.default_rng(0)
+    for name, light in (("cat", 40), ("dog", 160)):
+        (tmp_path / "photos" / name).mkdir(parents=True)
+        for i in range(40):
+            pixels = draw.integers(light, light + 60, (50, 70, 3), dtype=np.uint8)
+            (tmp_path / "photos" / name / f"{i}.png").write_bytes(testing.png(pixels))
+    (tmp_path / "photos" / "cat" / "broken.jpg").write_bytes(b"no image")
+    called = ptbench("run", written("my_photos.toml", pictures), "--output", tmp_path / "out")
+    assert called.code == 0, called.err
+    assert "1.000" in called.out
+    assert "could not be read, left out: 1 not an image" in called.out
+    assert "random weights" in called.out
+    (png,) = tmp_path.glob("out/photos/*/pareto.png")
+    assert png.read_bytes().startswith(b"\x89PNG")
 
 
 def test_the_readmes_plugin_conforms_and_works_in_a_suite(
@@ -57,7 +79,7 @@ def test_the_readmes_plugin_conforms_and_works_in_a_suite(
     code, checks = blocks(README, "python")
     statements = [line for line in code.splitlines() if line.strip()]
     assert len(statements) <= 40
-    (_, entry_point) = blocks(README, "toml")
+    (_, _, entry_point) = blocks(README, "toml")
     written("letters_plugin.py", code)
     info = tmp_path / "letters-1.0.dist-info"
     info.mkdir()
@@ -85,6 +107,25 @@ def test_the_readmes_commands_exist(ptbench: Ptbench) -> None:
             assert ptbench("plan", ROOT / arguments[1]).code == 0
         else:
             assert ptbench(arguments[0], "--help").code == 0
+
+
+def test_the_vision_suites_for_machines_with_a_network_plan_cleanly(ptbench: Ptbench) -> None:
+    for name, cells in (("cifar10", 7), ("imagenet", 10)):
+        called = ptbench("plan", ROOT / "suites" / f"{name}.toml", "--json")
+        plan = json.loads(called.out)
+        assert (called.code, plan["problems"], len(plan["cells"])) == (0, [], cells)
+
+
+def test_published_accuracies_are_those_of_torchvisions_metadata() -> None:
+    from torchvision import models
+
+    suite = tomllib.loads((ROOT / "suites" / "imagenet.toml").read_text())
+    keys = {"accuracy": "acc@1", "top5_accuracy": "acc@5"}
+    for figure in suite["published"]:
+        name, _, weights = suite["models"][figure["model"]].removeprefix("torchvision:").partition("@")
+        published = models.get_model_weights(name)[weights].meta["_metrics"]["ImageNet-1K"]
+        assert figure["value"] == f"{published[keys[figure['metric']]]} %"
+    assert len(suite["published"]) == 16
 
 
 def test_the_suite_for_machines_with_a_network_plans_cleanly(ptbench: Ptbench) -> None:

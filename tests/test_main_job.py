@@ -46,3 +46,25 @@ def test_glue_lite_compares_a_real_model_with_honest_baselines(ptbench: Ptbench,
         assert standings[task, "minilm"]["value"] < 0.97
         assert standings[task, "oracle"]["value"] == pytest.approx(1.0)
         assert not standings[task, "oracle"]["best"]
+
+
+@pytest.mark.timeout(600)
+def test_vision_lite_compares_untrained_networks_with_raw_pixels(ptbench: Ptbench, tmp_path: Path) -> None:
+    called = ptbench("run", ROOT / "suites" / "vision_lite.toml", "--output", tmp_path)
+    assert called.code == 0, called.err
+    assert "random weights (init_seed 0): nothing is pre-trained" in called.out
+    (folder,) = (path.parent for path in tmp_path.glob("vision_lite/*/run.json"))
+    assert (folder / "pareto.png").is_file()
+    records = {r["model"]: r for r in map(json.loads, (folder / "records.jsonl").read_text().splitlines())}
+    assert len(records) == 10
+    scores = {name: record["scores"][0]["value"] for name, record in records.items()}
+    assert scores["oracle"] == 1
+    assert scores["pixels"] > 0.9  # logistic regression on 64 grey values
+    assert scores["majority"] < 0.15
+    for name in ("resnet18", "squeezenet", "shufflenet", "resnet10t", "convnext", "vit"):
+        assert scores["majority"] < scores[name] < 1
+        cost = records[name]["cost"]
+        assert cost["macs"] > 0
+        assert cost["parameters"] * 4 <= cost["weight_bytes"]  # buffers come on top
+        assert records[name]["fingerprints"]["weights"]
+        assert set(cost["spent"]) == {"decode", "transfer", "compute", "fit", "metrics", "rest"}

@@ -195,7 +195,8 @@ def test_what_is_off_or_failed_makes_the_exit_code_1(ptbench: Ptbench, guest: Ca
     ("arguments", "told"),
     [
         (["nine"], "did you mean 'mine'?"),
-        (["mine", "-o", "faces"], "'faces' is not KEY=VALUE"),
+        (["mine", "-o", "faces"], "write -o key=value"),
+        (["mine", "--match", "nobody"], "no claim has 'nobody' in its subject or quantity"),
         (["mine", "-o", "face=2"], "option 'face' is unknown to claims mine; did you mean 'faces'?"),
         (["mine", "--sample", "0"], "0 is not in the range"),
         (["none.toml"], "there is no such file"),

@@ -111,7 +111,7 @@ def _dialect(request: DataRequest) -> Dialect:
 
 
 def _files(path: Path, request: DataRequest) -> dict[str, Path]:
-    """Return the file of each split that is wanted. Raises `DataError` where there is none, or none may be looked for."""
+    """Return the file of each split that is wanted. Raises `DataError` where one cannot be found."""
     try:
         files = _found(path, request)
     except OSError as error:  # a name that is too long, a folder that is closed to us

@@ -7,39 +7,20 @@ data set is never run.
 from __future__ import annotations
 
 import json
-import math
-import os
 import re
 import warnings
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
+from copy import copy
 from pathlib import Path
 from typing import Any
 
 from ptbench import DataDescription, DataError, DataRequest, Download, Option, Rows, Source
+from ptbench_hf.hubcache import HubData, cache_folder, cached, part_folder
+from ptbench_hf.hubrows import plain_rows
 
 TIMEOUT = 10.0
 """Seconds to wait for the hub to answer."""
 NAME = re.compile(r"([A-Za-z0-9][\w.-]*/)?[A-Za-z0-9][\w.-]*")
-COMMIT = re.compile(r"[0-9a-f]{7,40}")
-
-
-@dataclass(frozen=True, slots=True)
-class HubData:
-    """A data set on the hub: a configuration of it at a revision."""
-
-    name: str
-    config: str | None
-    revision: str | None
-
-    @property
-    def pinned(self) -> bool:
-        """Whether the revision is a commit, so that it cannot change."""
-        return bool(self.revision and COMMIT.fullmatch(self.revision))
-
-    def __str__(self) -> str:
-        config = f"#{self.config}" if self.config else ""
-        return f"hub:{self.name}{config}@{self.revision or 'main'}"
 
 
 def locate(request: DataRequest) -> HubData:
@@ -59,74 +40,54 @@ def locate(request: DataRequest) -> HubData:
     return data
 
 
-def cached(data: HubData) -> Path | None:
-    """Return the folder of this revision in the local cache; of any where none is pinned and one is there.
-
-    Raises `DataError` where the configuration is open and several are cached.
-    """
-    *organisation, name = data.name.split("/")
-    snake = re.sub(r"([a-z\d])([A-Z])", r"\1_\2", re.sub(r"([A-Z]+)([A-Z][a-z])", r"\1_\2", name)).lower()
-    root = cache_folder() / "___".join([*organisation, snake])
-    commit = data.revision if data.pinned else ""
-    found = [path.parent for path in root.glob(f"{data.config or '*'}/*/{commit}*/dataset_info.json")]
-    configs = sorted({path.parts[-3] for path in found})
-    if len(configs) > 1:
-        raise DataError(f"{data}: which configuration? hub:{data.name}#… with one of: {', '.join(configs)}")
-    return found[0] if len(found) == 1 else None
-
-
-def cache_folder() -> Path:
-    """Return where `datasets` keeps data, found as it does, but without importing it."""
-    home = os.environ.get("XDG_CACHE_HOME", "~/.cache") + "/huggingface"
-    default = os.environ.get("HF_HOME", home) + "/datasets"
-    return Path(os.environ.get("HF_DATASETS_CACHE", default)).expanduser()
-
-
 def describe(request: DataRequest) -> DataDescription:
     """Say what the local cache knows. Neither the hub nor `datasets` is asked."""
     data = locate(request)
-    folder = cached(data)
+    folder = cached(data, request.splits)
     if folder is None:
-        return DataDescription(downloads=(Download(f"data set {data}"),))
+        which = f"{', '.join(request.splits)} of " if request.splits else ""
+        return DataDescription(downloads=(Download(f"{which}data set {data}"),))
     info = json.loads((folder / "dataset_info.json").read_text(encoding="utf-8"))
-    splits = {name: split.get("num_examples") for name, split in (info.get("splits") or {}).items()}
-    return DataDescription(columns=tuple(info.get("features") or ()) or None, splits=splits or None)
+    sizes = {name: split.get("num_examples") for name, split in (info.get("splits") or {}).items()}
+    splits = {name: sizes[name] for name in request.wanted(sizes)} if sizes else None
+    return DataDescription(columns=tuple(info.get("features") or ()) or None, splits=splits)
 
 
 def load(request: DataRequest) -> Mapping[str, Rows]:
-    """Read every split, from the local cache or from the hub."""
+    """Read the splits that are wanted, from the local cache or from the hub."""
     data = locate(request)
-    folder = cached(data)
+    folder = cached(data, request.splits)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of libraries about each other
         try:
-            splits = _from_cache(data, folder) if folder and data.pinned else _from_hub(data, folder)
-            return {str(name): _rows(split) for name, split in splits.items()}
+            builder = (
+                _from_cache(data, folder) if folder and data.pinned else _from_hub(data, folder, request)
+            )
+            names = request.wanted(builder.info.splits)
+            return {str(name): plain_rows(builder.as_dataset(split=name)) for name in names}
         except DataError:
             raise
         except Exception as error:  # datasets raises every type there is
             raise DataError(f"{data} cannot be read: {_brief(error)}") from error
 
 
-def _from_cache(data: HubData, folder: Path) -> Mapping[str, Any]:
+def _from_cache(data: HubData, folder: Path) -> Any:
     from datasets.packaged_modules.cache.cache import Cache
 
     config, version, commit = folder.parts[-3:]
-    name = data.name.rpartition("/")[2]
     builder = Cache(
         cache_dir=str(cache_folder()),
-        dataset_name=name,
+        dataset_name=data.name.rpartition("/")[2],
         config_name=config,
         version=version,
         hash=commit,
         repo_id=data.name,
     )
     builder.download_and_prepare()
-    splits: Mapping[str, Any] = builder.as_dataset()
-    return splits
+    return builder
 
 
-def _from_hub(data: HubData, folder: Path | None) -> Mapping[str, Any]:
+def _from_hub(data: HubData, folder: Path | None, request: DataRequest) -> Any:
     from huggingface_hub import HfApi, constants, errors
 
     try:
@@ -155,43 +116,25 @@ def _from_hub(data: HubData, folder: Path | None) -> Mapping[str, Any]:
         raise DataError(
             f"{data}: the folder '{data.name}' here would be read instead; start from another folder"
         )
-    splits: Mapping[str, Any] = datasets.load_dataset(data.name, data.config, revision=commit)
-    for split in splits.values():
-        # load_dataset falls back to whatever revision the cache has when the hub goes away
-        read = {Path(file["filename"]).parent.name for file in split.cache_files} - {commit}
-        if read:
-            raise DataError(f"{data}: datasets read revision {', '.join(sorted(read))} instead of {commit}")
-    return splits
+    builder: Any = datasets.load_dataset_builder(data.name, data.config, revision=commit)
+    if builder.hash != commit:  # it falls back to whatever the cache has when the hub goes away
+        raise DataError(f"{data}: datasets found revision {builder.hash} instead of {commit}")
+    _prepare(builder, request)
+    return builder
 
 
-def _rows(split: Any) -> Rows:
-    for name, feature in split.features.items():
-        if hasattr(feature, "decode"):  # images and sounds stay as they are stored: {"bytes", "path"}
-            split = split.cast_column(name, type(feature)(decode=False))
-    columns = split[:]
-    return {
-        name: [_converter(feature)(value) for value in columns[name]]
-        for name, feature in split.features.items()
-    }
-
-
-def _converter(feature: Any) -> Callable[[Any], Any]:
-    """Return what makes a value plain: labels by name, None for a hidden (-1) or missing one."""
-    names = getattr(feature, "names", None)
-    if names is not None:
-        return lambda value: None if value is None or value < 0 else names[value]
-    inner = feature[0] if isinstance(feature, list) else getattr(feature, "feature", None)
-    if inner is not None and not isinstance(inner, dict):
-        convert = _converter(inner)
-        return lambda value: None if value is None else [convert(item) for item in value]
-    return _plain
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, float) and math.isnan(value):
-        return None
-    known = value is None or isinstance(value, bool | int | float | str | bytes | list | dict)
-    return value if known else str(value)
+def _prepare(builder: Any, request: DataRequest) -> None:
+    """Download and prepare; where the files say which splits they hold, only those that are wanted."""
+    files = builder.config.data_files or {}
+    wanted = request.wanted(map(str, files)) if files else []
+    if len(wanted) == len(files):
+        builder.download_and_prepare()
+        return
+    builder.config = copy(builder.config)
+    builder.config.data_files = type(files)({split: files[split] for split in files if str(split) in wanted})
+    folder = part_folder(Path(builder.cache_dir), wanted)
+    # no checks: it would miss the other splits; each file is checked all the same when it is brought
+    builder.download_and_prepare(str(folder), verification_mode="no_checks")
 
 
 def _brief(error: Exception) -> str:

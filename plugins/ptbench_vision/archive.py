@@ -132,7 +132,8 @@ def _layout(lengths: Mapping[str, int], request: DataRequest, where: str) -> Lay
     layout = {split: layout[split] for split in (ALL, *ROLES) if split in layout}
     if request.options.get("cut") is not None and ALL not in layout:
         raise DataError(f"{where} has splits ({', '.join(layout)}), and is not cut; leave 'cut' out")
-    wanted = list(layout) if ALL in layout else request.wanted(layout)
+    # a cut makes splits of its own
+    wanted = list(layout) if request.options.get("cut") is not None else request.wanted(layout)
     return {split: _columns(layout[split], lengths, request, where) for split in wanted}
 
 
@@ -151,7 +152,8 @@ def _columns(
     kept = {column: name for column, name in arrays.items() if lengths[name] == length}
     missing = [column for column in request.columns if column not in kept]
     if missing and others:
-        odd = ", ".join(f"'{name}' has {lengths[name]}" for name in arrays.values() if lengths[name] != length)
+        left = [name for name in arrays.values() if lengths[name] != length]
+        odd = ", ".join(f"'{name}' has {lengths[name]}" for name in left)
         raise DataError(
             f"{where}: no column '{missing[0]}'; {nearest(missing[0], kept)}; left out, since most arrays "
             f"have {length} rows: {odd}"

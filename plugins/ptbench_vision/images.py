@@ -1,8 +1,8 @@
 """Reading images: a cell of a column to RGB pixels, the same ones that torchvision and timm train on.
 
-A cell is the path of an image file, the encoded bytes of one, something that stands for such bytes and reads
-them when ``bytes(cell)`` asks for them, or an array uint8 [height, width] or [height, width, channels] with 1,
-3 (RGB) or 4 (RGBA) channels. The pixels are those of
+A cell is the path of an image file, the encoded bytes of one, what gives such bytes when ``bytes(cell)`` asks
+for them, or an array uint8 [height, width] or [height, width, channels] with 1, 3 (RGB) or 4 (RGBA) channels.
+The pixels are those of
 ``PIL.Image.open(file).convert("RGB")``, on which published numbers rest: the first frame, no alpha, and no
 turning by EXIF. Only grey images of more than 8 bits differ: PIL would clip them to white.
 """
@@ -84,8 +84,12 @@ def check_image(cell: Any) -> Checked:
 
 def _fetched(cell: Any) -> Any:
     """Return the bytes that a cell stands for; a path stands for more than its own."""
-    lazy = isinstance(cell, SupportsBytes) and not isinstance(cell, bytes | Path)
-    return bytes(cell) if lazy else cell
+    if isinstance(cell, bytes | Path) or not isinstance(cell, SupportsBytes):
+        return cell
+    try:
+        return bytes(cell)
+    except (OSError, ValueError) as error:
+        raise UnreadableImage("closed", f"{cell!s} cannot be read: {error}") from None
 
 
 @contextmanager
