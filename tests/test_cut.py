@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -55,6 +56,21 @@ def test_one_share_moves_no_row_between_the_other_splits() -> None:
     large = cut_rows({"n": range(1000)}, {"validation": 0.3, "test": 0.2})
     assert large["test"] == small["test"]
     assert set(small["validation"]["n"]) < set(large["validation"]["n"])
+
+
+def test_rows_are_cut_by_what_names_stand_for(tmp_path: Path) -> None:
+    names = [f"{i}.txt" for i in range(80)]
+    for i, name in enumerate(names[:60]):  # the others are lost, and one is far too long for a name
+        (tmp_path / name).write_text(str(i % 30))
+    rows: dict[str, list[Any]] = {"file": [*names, "x" * 5000, "null\0byte", None]}
+    found = {"file": lambda name: name and tmp_path / name}
+    cut = cut_rows(rows, {"test": 0.4}, by=["file"], content=found)
+    sides = {name: split for split, part in cut.items() for name in part["file"]}
+    assert len(sides) == 83
+    assert all(sides[names[i]] == sides[names[i + 30]] for i in range(30))
+    by_name = cut_rows(rows, {"test": 0.4}, by=["file"])
+    lost = {name: split for split, part in by_name.items() for name in part["file"] if name not in names[:60]}
+    assert {name: sides[name] for name in lost} == lost
 
 
 def test_the_seed_matters_and_columns_have_no_order() -> None:

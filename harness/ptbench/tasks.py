@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any
+from typing import Any, SupportsBytes
 
 import numpy as np
 from numpy.typing import NDArray
@@ -102,7 +102,7 @@ def _inputs(values: Sequence[Any], column_type: str, here: str, column: str) -> 
     for row, value in enumerate(values, start=1):
         if value is None or (isinstance(value, float) and math.isnan(value)):
             raise DataError(f"{here}, row {row}: '{column}' is missing; fill it or take the row out")
-        if isinstance(value, bytes | list | tuple | dict):
+        if isinstance(value, SupportsBytes | list | tuple | dict):  # bytes, or what stands for an image
             raise DataError(f"{here}, row {row}: '{column}' is a {type(value).__name__}, not a text")
         texts.append(str(value))
     return texts

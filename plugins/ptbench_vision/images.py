@@ -2,9 +2,9 @@
 
 A cell is the path of an image file, the encoded bytes of one, what gives such bytes when ``bytes(cell)`` asks
 for them, or an array uint8 [height, width] or [height, width, channels] with 1, 3 (RGB) or 4 (RGBA) channels.
-The pixels are those of
-``PIL.Image.open(file).convert("RGB")``, on which published numbers rest: the first frame, no alpha, and no
-turning by EXIF. Only grey images of more than 8 bits differ: PIL would clip them to white.
+The pixels are those of ``PIL.Image.open(file).convert("RGB")``, on which published numbers rest: the first
+frame, no alpha, and no turning by EXIF. Only grey images of more than 8 bits differ: PIL would clip them to
+white.
 """
 
 from __future__ import annotations

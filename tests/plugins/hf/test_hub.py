@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
+import pickle
+import random
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from types import SimpleNamespace
@@ -15,8 +20,10 @@ import pytest
 datasets = pytest.importorskip("datasets")
 huggingface_hub = pytest.importorskip("huggingface_hub")
 
-from ptbench import DataDescription, DataError, DataRequest, Reference, Rows  # noqa: E402
+from ptbench import DataDescription, DataError, DataRequest, Reference, Rows, cut_rows  # noqa: E402
+from ptbench.data import feed  # noqa: E402
 from ptbench_hf.hub import SOURCE  # noqa: E402
+from ptbench_hf.hubrows import Stored  # noqa: E402
 
 OLD, NEW = "a" * 40, "b" * 40
 FEATURES = datasets.Features(
@@ -142,6 +149,21 @@ def test_unpinned_and_offline_takes_what_is_cached(cache: Path) -> None:
     assert "cannot be reached" in complaint("org/MyData", allow_unpinned=True)  # which of the two?
 
 
+def builder_of(name: str, folder: Path) -> Any:
+    """Return a real builder, which has nothing left to build."""
+    from datasets.packaged_modules.cache.cache import Cache
+
+    config, version, commit = folder.parts[-3:]
+    return Cache(
+        cache_dir=str(folder.parents[3]),
+        dataset_name=name.partition("/")[2],
+        repo_id=name,
+        config_name=config,
+        version=version,
+        hash=commit,
+    )
+
+
 class Hub:
     """Stands in for the hub: one data set at one commit."""
 
@@ -155,12 +177,12 @@ class Hub:
                 raise self.error
             return SimpleNamespace(sha=NEW)
 
-        def load_dataset(*arguments: Any, **options: Any) -> Any:
+        def load_dataset_builder(*arguments: Any, **options: Any) -> Any:
             self.asked.append((*arguments, options))
-            return {"test": datasets.Dataset.from_file(str(folder / "my_data-test.arrow"))}
+            return builder_of("org/my_data", folder)
 
         monkeypatch.setattr("huggingface_hub.HfApi.dataset_info", dataset_info)
-        monkeypatch.setattr("datasets.load_dataset", load_dataset)
+        monkeypatch.setattr("datasets.load_dataset_builder", load_dataset_builder)
 
 
 def test_what_is_asked_of_datasets(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -174,7 +196,7 @@ def test_what_is_asked_of_datasets(cache: Path, monkeypatch: pytest.MonkeyPatch)
 
 def test_another_revision_than_asked_for_is_an_error(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     Hub(monkeypatch, cache, read=OLD)
-    assert f"datasets read revision {OLD} instead of {NEW}" in complaint(f"other/set@{NEW}")
+    assert f"datasets found revision {OLD} instead of {NEW}" in complaint(f"other/set@{NEW}")
 
 
 def test_a_folder_of_that_name_does_not_stand_in_for_the_hub(
@@ -206,24 +228,137 @@ def test_what_the_hub_says(kind: str, message: str, cache: Path, monkeypatch: py
 def test_what_datasets_says_is_one_line(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     Hub(monkeypatch, cache)
 
-    def load_dataset(*arguments: Any, **options: Any) -> Any:
+    def load_dataset_builder(*arguments: Any, **options: Any) -> Any:
         raise ValueError("Config name is missing.\nPlease pick one: ['cola', 'sst2']")
 
-    monkeypatch.setattr("datasets.load_dataset", load_dataset)
+    monkeypatch.setattr("datasets.load_dataset_builder", load_dataset_builder)
     assert complaint(f"other/set@{NEW}") == (
         f"hub:other/set@{NEW} cannot be read: "
         "ValueError: Config name is missing. Please pick one: ['cola', 'sst2']"
     )
 
 
-def test_images_stay_as_they_are_stored(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    pytest.importorskip("PIL")
+def parquet(folder: Path, sizes: Mapping[str, int], seen: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the hub have a data set of Parquet files, and note which of them are brought."""
+    from datasets.packaged_modules.parquet.parquet import Parquet
+
+    names = datasets.ClassLabel(names=["no", "yes"])
+    features = datasets.Features({"text": datasets.Value("string"), "label": names})
+    files = {}
+    for split, n in sizes.items():
+        files[split] = str(folder / f"{split}.parquet")
+        columns = {"text": [f"{split} {i}" for i in range(n)], "label": [i % 2 for i in range(n)]}
+        datasets.Dataset.from_dict(columns, features=features).to_parquet(files[split])
+
+    def load_dataset_builder(name: str, config: str | None, *, revision: str) -> Any:
+        return Parquet(dataset_name=name, hash=revision, data_files=files, config_id="default")
+
+    def download(_: Any, urls: Mapping[str, Any]) -> Any:
+        seen.extend(urls)
+        return urls
+
+    monkeypatch.setattr("datasets.load_dataset_builder", load_dataset_builder)
+    monkeypatch.setattr("datasets.DownloadManager.download", download)
+
+
+def wanted(name: str, *splits: str) -> DataRequest:
+    return replace(ask(name, {}), splits=splits)
+
+
+def test_only_splits_that_are_wanted_are_brought(
+    cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     Hub(monkeypatch, cache)
-    stored = [{"bytes": b"no picture", "path": "a.png"}]
-    features = datasets.Features({"image": datasets.Image()})
-    table = datasets.Dataset.from_dict({"image": stored}, features=features)
-    monkeypatch.setattr("datasets.load_dataset", lambda *a, **o: {"test": table})
-    assert load(f"other/set@{NEW}") == {"test": {"image": stored}}
+    brought: list[str] = []
+    parquet(tmp_path, {"train": 9, "validation": 4, "test": 3}, brought, monkeypatch)
+    one, two, name = ("validation",), ("validation", "train"), f"set@{NEW}"
+    (download,) = SOURCE.describe(wanted(name, *one)).downloads
+    assert download.what == f"validation of data set hub:{name}"
+    splits = SOURCE.load(wanted(name, *one))
+    assert {split: rows["label"] for split, rows in splits.items()} == {"validation": ["no", "yes"] * 2}
+    assert brought == ["validation"]
+
+    monkeypatch.setattr("datasets.load_dataset_builder", None)  # from here on the cache is enough
+    assert SOURCE.load(wanted(name, *one)) == splits
+    assert SOURCE.describe(wanted(name, *one)) == DataDescription(("text", "label"), {"validation": 4})
+    for more in (two, ()):  # and it is not taken for what has more
+        assert SOURCE.describe(wanted(name, *more)).downloads
+
+    parquet(tmp_path, {"train": 9, "validation": 4, "test": 3}, brought, monkeypatch)
+    assert list(SOURCE.load(wanted(name, *two))) == ["train", "validation"]
+    assert list(load(name)) == ["train", "validation", "test"]
+    assert brought == ["validation", "train", "validation", "train", "validation", "test"]
+    assert SOURCE.describe(wanted(name, "test")).splits == {"test": 3}
+    assert list(SOURCE.load(wanted(name, "test"))) == ["test"]
+
+
+def test_a_split_that_is_not_there_brings_nothing(
+    cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Hub(monkeypatch, cache)
+    brought: list[str] = []
+    parquet(tmp_path, {"train": 2, "validation": 2}, brought, monkeypatch)
+    request = wanted(f"set@{NEW}", "validatoin")
+    with pytest.raises(DataError, match="there is no split 'validatoin'; did you mean 'validation'"):
+        SOURCE.load(request)
+    assert not brought
+    fill(cache, OLD)
+    for function in (SOURCE.load, SOURCE.describe):
+        with pytest.raises(DataError, match="there is no split 'dev'; known: test, train"):
+            function(wanted(f"org/MyData@{OLD}", "dev"))
+
+
+def images(cache: Path, stored: Sequence[Any]) -> Rows:
+    """Return images as the source gives them, out of the cache."""
+    from datasets.arrow_writer import ArrowWriter
+
+    folder = cache / "org___pets" / "default" / "0.0.0" / OLD
+    folder.mkdir(parents=True)
+    features = datasets.Features({"image": datasets.Image(), "n": datasets.Value("int32")})
+    path = str(folder / "pets-test.arrow")
+    with ArrowWriter(path=path, features=features, writer_batch_size=7) as writer:
+        for n, image in enumerate(stored):
+            writer.write({"image": image, "n": n})
+        examples, size = writer.finalize()
+    splits = datasets.SplitDict()
+    splits.add(datasets.SplitInfo("test", size, examples, dataset_name="pets"))
+    datasets.DatasetInfo(
+        features=features, splits=splits, config_name="default", dataset_name="pets"
+    ).write_to_directory(str(folder))
+    return load(f"org/pets@{OLD}")["test"]
+
+
+def test_images_stay_as_they_are_stored(cache: Path) -> None:
+    by_path = {"bytes": None, "path": "/b.png"}
+    cells = images(cache, [{"bytes": b"no picture", "path": "a.png"}, None, by_path])["image"]
+    assert list(cells) == [b"no picture", None, by_path]
+    assert isinstance(cells[0], Stored)
+    assert pickle.loads(pickle.dumps(cells[0])) == b"no picture"  # our own
+
+
+def test_many_threads_may_read_images(cache: Path) -> None:
+    plain = [random.Random(i).randbytes(5000 + i) for i in range(60)]
+    cells = images(cache, [{"bytes": data, "path": None} for data in plain])["image"]
+    order = [i % 60 for i in range(6000)]
+    random.Random(0).shuffle(order)
+    with ThreadPoolExecutor(8) as pool:
+        read = list(pool.map(lambda i: bytes(cells[i]), order))
+    assert read == [plain[i] for i in order]
+
+
+def test_an_image_is_cut_and_hashed_as_its_bytes(cache: Path) -> None:
+    plain = [random.Random(i % 50).randbytes(2000) for i in range(100)]
+    rows = images(cache, [{"bytes": data, "path": f"{i}.jpg"} for i, data in enumerate(plain)])
+    digests = [hashlib.sha256(), hashlib.sha256()]
+    for digest, cells in zip(digests, (plain, list(rows["image"])), strict=True):
+        feed(digest, cells)
+    assert digests[0].digest() == digests[1].digest()
+    cut, as_bytes = (
+        cut_rows(given, {"test": 0.3}, by=["image"]) for given in (rows, {**rows, "image": plain})
+    )
+    assert {split: part["n"] for split, part in cut.items()} == {
+        split: part["n"] for split, part in as_bytes.items()
+    }
 
 
 @pytest.mark.parametrize(

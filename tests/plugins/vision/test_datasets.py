@@ -6,6 +6,7 @@ import hashlib
 import pickle
 import struct
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.error import URLError
@@ -83,6 +84,9 @@ def test_cifar10(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert np.array_equal(np.stack([*splits["train"]["image"], *splits["test"]["image"]]), pixels)
     assert splits["train"]["label"][:4] == ["airplane", "truck", "automobile", "truck"]
     assert splits["test"]["label"] == ["dog", "truck"]
+    test_only = replace(ask(tmp_path, "CIFAR10", {}), splits=("test",))
+    assert SOURCE.load(test_only).keys() == {"test"}
+    assert SOURCE.describe(test_only).splits == {"test": 10_000}
     assert not describe(tmp_path, "CIFAR10").downloads
 
 
@@ -119,6 +123,15 @@ def test_imagenet_is_paths(tmp_path: Path) -> None:
     assert splits["validation"]["image"][0] == root / "val/n01440764/00.jpg"
     assert splits["validation"]["path"][0] == "val/n01440764/00.jpg"
     testing.check_source(SOURCE, "torchvision:ImageNet", {}, tmp_path)
+    with pytest.raises(DataError, match="ImageNet: there is no split 'train'; known: validation"):
+        SOURCE.load(replace(ask(tmp_path, "ImageNet", {}), splits=("train", "validation")))
+
+
+def test_only_splits_of_imagenet_that_are_used_are_listed(tmp_path: Path) -> None:
+    classes(tmp_path / "data" / "val", "n01440764 n01443537", each=2)
+    write(tmp_path / "data" / "train" / "loose.jpg", b"")  # listing it would fail
+    request = replace(ask(tmp_path, "ImageNet", {}), splits=("validation",))
+    assert list(SOURCE.describe(request).splits or ()) == list(SOURCE.load(request)) == ["validation"]
 
 
 @pytest.mark.parametrize("name", ["CIFAR10", "CIFAR100", "MNIST", "FashionMNIST"])

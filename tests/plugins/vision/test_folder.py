@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +61,10 @@ def test_splits(tmp_path: Path, names: str, splits: list[str]) -> None:
     assert loaded[splits[0]]["label"] == ["cat", "cat", "dog", "dog"]
     assert loaded[splits[0]]["path"][0] == f"{names.split(maxsplit=1)[0]}/cat/00.jpg"
     assert "has splits" in complaint(tmp_path, cut={"test": 0.2})
+    some = replace(ask(tmp_path, {}), splits=(splits[1],))
+    assert list(SOURCE.load(some)) == list(SOURCE.describe(some).splits or ()) == splits[1:2]
+    with pytest.raises(DataError, match="no split 'dev'; known: "):
+        SOURCE.load(replace(some, splits=("dev",)))
 
 
 def test_classes_may_be_named_like_splits(tmp_path: Path) -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +54,20 @@ def test_arrays_of_one_length_are_columns(tmp_path: Path, save: Any) -> None:
     assert describe(tmp_path) == DataDescription(("images", "labels"), {"all": 40}, quick=True)
 
 
+def test_a_column_that_was_left_out_is_told_of(tmp_path: Path) -> None:
+    np.savez(tmp_path / "a.npz", images=IMAGES, labels=LABELS, labels_all=np.arange(90))
+    told = "no column '{}'; {}; left out, since most arrays have 40 rows: 'labels_all' has 90"
+    for column, hint in (
+        ("labels_all", "did you mean 'labels'?"),
+        ("target", "known: images, labels"),
+    ):
+        request = replace(ask(tmp_path, {}), columns=("images", column))
+        for function in (SOURCE.load, SOURCE.describe):
+            with pytest.raises(DataError, match=re.escape(told.format(column, hint))):
+                function(request)
+    assert SOURCE.load(replace(ask(tmp_path, {}), columns=("images", "labels")))
+
+
 @pytest.mark.parametrize("pattern", ["{column}_{split}", "{split}_{column}"])
 def test_splits_by_name(tmp_path: Path, pattern: str) -> None:
     arrays = {}
@@ -64,6 +80,9 @@ def test_splits_by_name(tmp_path: Path, pattern: str) -> None:
     assert list(splits) == ["train", "validation", "test"]
     assert list(splits["train"]) == ["x", "y"]
     assert splits["test"]["y"] == [0, 1, 2, 3, 0]
+    some = replace(ask(tmp_path, {}), splits=("validation",))
+    assert list(SOURCE.load(some)) == ["validation"]
+    assert SOURCE.describe(some).splits == {"validation": 4}
     assert "has splits (train, validation, test), and is not cut" in complaint(tmp_path, cut={"test": 0.1})
 
 
