@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 
 import ptbench as ptbench_package
@@ -149,3 +150,60 @@ def test_a_plan_names_every_plugin_that_may_have_failed(
     (problem,) = json.loads(plan.out)["problems"]
     assert "plugin core (ptbench 0.1.0) or hf (ptbench 0.1.0) failed: TypeError: not like this" in problem
     assert plan.code == 2
+
+
+def records_of(folder: Path) -> dict[str, Any]:
+    """Return the records of the only run in a folder, by model."""
+    (path,) = folder.glob("*/*/records.jsonl")
+    return {record["model"]: record for record in map(json.loads, path.read_text().splitlines())}
+
+
+class Mirror:
+    """Knows every answer, and says the other one: labels in another order."""
+
+    def __init__(self) -> None:
+        self.facts = ptbench_package.ModelFacts(
+            notes=("only for a test",),
+            weight_bytes=8,
+            operations=ptbench_package.Operations(3, 4, 5, {"sort": 2}, "1 word"),
+        )
+
+    def peek(self, split: Any, request: Any) -> Any:
+        self.facts = replace(self.facts, seconds={"decode": 1.0, "compute": 2.0}, counts={"resized up": 3})
+        return {"prediction": 1 - split.targets}
+
+
+def test_what_a_model_tells_stands_in_record_and_table(
+    ptbench: Ptbench, suite: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def describe(request: Any) -> Any:
+        return ptbench_package.ModelDescription(frozenset({ptbench_package.Capability.PEEK}))
+
+    provider = replace(baselines.PROVIDER, describe=describe, load=lambda request: Mirror())
+    monkeypatch.setattr(builtin.baselines, "PROVIDER", provider)
+    called = ptbench("run", suite, "--output", tmp_path / "out")
+    assert called.code == 0, called.err
+    record = records_of(tmp_path / "out")["majority"]
+    assert "only for a test" in record["notes"]
+    assert "3 inputs resized up" in record["notes"]
+    (audit,) = (note for note in record["notes"] if note.startswith("permuting the labels"))
+    assert "would lift accuracy from 0.000 to 1.000" in audit
+    assert audit.split(":")[0] in called.out  # people see it, not only the record
+    assert record["facts"]["macs_of"] == "1 word"
+    assert record["facts"]["uncounted"] == {"sort": 2}
+    cost = record["cost"]
+    assert (cost["macs"], cost["fvcore_macs"], cost["activations"], cost["weight_bytes"]) == (3, 4, 5, 8)
+    assert (cost["spent"]["decode"], cost["spent"]["compute"]) == (1.0, 2.0)
+    assert cost["spent"]["metrics"] > 0
+    (report,) = tmp_path.glob("out/*/*/report.csv")
+    row = pd.read_csv(report).set_index("model").loc["majority"].iloc[0]
+    shares = [f"{name}_share" for name in ("decode", "compute", "metrics", "rest")]
+    assert row[shares].sum() == pytest.approx(1)
+    assert row["macs"] == 3
+    assert np.isnan(row["transfer_share"])  # nobody told of it
+
+
+def test_an_honest_model_has_no_audit(ptbench: Ptbench, suite: Path, tmp_path: Path) -> None:
+    assert ptbench("run", suite, "--output", tmp_path / "out").code == 0
+    for record in records_of(tmp_path / "out").values():
+        assert not [note for note in record["notes"] if note.startswith("permuting")]

@@ -7,23 +7,30 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
+from ptbench.cli.profilerows import PROFILE_COLUMNS
 from ptbench.report import COLUMNS
 
 README = Path(__file__).resolve().parent.parent / "results" / "README.md"
-START, END = "<!-- columns -->", "<!-- end of columns -->"
+TABLES = {"columns": COLUMNS, "columns of a profile": PROFILE_COLUMNS}
 
 
-def columns() -> str:
-    """Return the table of the columns of ``report.csv`` in Markdown."""
-    rows = [f"| `{name}` | {meaning} |" for name, meaning in COLUMNS.items()]
-    return "\n".join([START, "| column | meaning |", "| --- | --- |", *rows, END])
+def table(name: str) -> str:
+    """Return the columns of a CSV file as a table in Markdown, between its marks."""
+    rows = [f"| `{column}` | {meaning} |" for column, meaning in TABLES[name].items()]
+    head = [f"<!-- {name} -->", "| column | meaning |", "| --- | --- |"]
+    return "\n".join([*head, *rows, f"<!-- end of {name} -->"])
 
 
-def test_the_dictionary_has_the_columns_of_the_code() -> None:
-    assert columns() in README.read_text("utf-8")
+@pytest.mark.parametrize("name", TABLES)
+def test_the_dictionary_has_the_columns_of_the_code(name: str) -> None:
+    assert table(name) in README.read_text("utf-8")
 
 
 if __name__ == "__main__":
     text = README.read_text("utf-8")
-    before, after = text.split(START)[0], text.split(END)[-1]
-    README.write_text(before + columns() + after, "utf-8")
+    for name in TABLES:
+        head, tail = text.split(f"<!-- {name} -->")[0], text.split(f"<!-- end of {name} -->")[-1]
+        text = head + table(name) + tail
+    README.write_text(text, "utf-8")

@@ -112,7 +112,7 @@ class Evaluator:
             cost=cost,
             device=facts.device,
             precision=facts.precision,
-            facts={**facts.extra, **_uncounted(facts), **work.counted(), **outcome.facts},
+            facts={**facts.extra, **_counting(facts), **work.counted(), **outcome.facts},
             notes=_notes(task, facts, outcome, work.counted(), audit),
             trust=facts.trust,
             fingerprints={
@@ -227,7 +227,10 @@ def _notes(
     return tuple(dict.fromkeys([*own, *unread, *task.notes, *facts.notes, *outcome.notes, *changed]))
 
 
-def _uncounted(facts: ModelFacts) -> dict[str, Any]:
-    """Return the operators that no definition of multiply-adds counts, for the record."""
+def _counting(facts: ModelFacts) -> dict[str, Any]:
+    """Return for which input operations were counted, and which of them no definition counts."""
     operations = facts.operations
-    return {"uncounted": dict(operations.uncounted)} if operations and operations.uncounted else {}
+    if operations is None:
+        return {}
+    uncounted = {"uncounted": dict(operations.uncounted)} if operations.uncounted else {}
+    return {"macs_of": operations.input, **uncounted}

@@ -14,6 +14,8 @@ from ptbench.formats import read_header, read_rows, split_name
 from ptbench.offers import DataDescription, DataRequest, Option, Source
 
 QUICK_BYTES = 50_000_000
+QUICK_NAMES = 200_000
+"""Likewise where cells are names of what has yet to be read, such as images: some two thousand rows."""
 ALL = "all"
 """The split of a file that no option cuts."""
 
@@ -53,8 +55,9 @@ def describe(request: DataRequest) -> DataDescription:
         size += file.stat().st_size
     if cut is not None:
         splits = dict.fromkeys(["train", *checked_shares(cut, str(path))])
+    limit = QUICK_NAMES if request.content else QUICK_BYTES
     return DataDescription(
-        columns=None if columns is None else tuple(columns), splits=splits, quick=size < QUICK_BYTES
+        columns=None if columns is None else tuple(columns), splits=splits, quick=size < limit
     )
 
 

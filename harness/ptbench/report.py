@@ -56,7 +56,8 @@ COLUMNS = {
     "features_reused": "Whether features came from an earlier cell; their time is counted all the same.",
     "examples_per_s": "Test examples per second, features included, fitting not.",
     "parameters": "Number of parameters of the model, as it was used (a head taken off not counted).",
-    "macs": "Multiply-adds of one example: matrix products and convolutions, attention included.",
+    "macs": "Multiply-adds of one example (`macs_of` in `facts`): matrix products and convolutions, "
+    "attention included.",
     "fvcore_macs": "Multiply-adds of one example as fvcore counts, and so timm's tables.",
     "activations": "Numbers that convolutions and matrix products put out for one example.",
     "weight_bytes": "Bytes of parameters and buffers in memory.",

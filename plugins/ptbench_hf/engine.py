@@ -12,14 +12,17 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from ptbench import Examples, ModelError, ModelFacts, Settings
+from ptbench import Examples, ModelError, ModelFacts, Operations, Settings
 from ptbench_hf.checkpoints import Checkpoint
 from ptbench_hf.loading import length_limit, load_tokenizer, takes
+from ptbench_hf.profiling import TOKENS, Whole
 from ptbench_hf.quiet import explained, quiet
 from ptbench_hf.tokens import TextReader, Tokens
 from ptbench_torch.batching import Index, token_batches
 from ptbench_torch.collect import collect
 from ptbench_torch.device import batch_tokens, find_device, find_dtype
+from ptbench_torch.operations import count_operations
+from ptbench_torch.parameters import weight_bytes
 
 FIRST_TEXTS = ("to be or not to be", "to be or not to be, that is the question, and so on")
 TOLERANCE = {"fp32": 1e-4, "bf16": 5e-2, "fp16": 5e-2}
@@ -121,4 +124,26 @@ def start_engine(
         extra["unused_weights"] = ", ".join(left)
     if engine.even:
         extra["batches"] = "texts of one length (padding would change the output)"
-    return engine, replace(facts, device=str(device), precision=settings.precision, extra=extra)
+    return engine, replace(
+        facts,
+        device=str(device),
+        precision=settings.precision,
+        weight_bytes=weight_bytes(module, finish),
+        operations=_operations(engine),
+        extra=extra,
+    )
+
+
+def _operations(engine: Engine) -> Operations | None:
+    """Count what a text of `TOKENS` tokens costs; None where that cannot be counted."""
+    reader = engine.reader
+    words = torch.full((1, min(TOKENS, reader.max_length)), int(reader.pad == 0), device=engine.device)
+    inputs = {"input_ids": words, "attention_mask": torch.ones_like(words)}
+    if reader.types:
+        inputs["token_type_ids"] = torch.zeros_like(words)
+    try:
+        with quiet():
+            counted = count_operations(Whole(engine.module, engine.finish), inputs)
+    except ModelError:
+        return None
+    return replace(counted, input=f"{words.shape[1]} tokens")

@@ -19,7 +19,7 @@ from ptbench_hf.loading import load_backbone, load_classifier
 from ptbench_hf.pooling import Embedding, Number, Probabilities
 from ptbench_hf.tokens import TextReader
 from ptbench_torch.digest import file_sha256
-from ptbench_torch.parameters import count_parameters, weight_bytes
+from ptbench_torch.parameters import count_parameters
 
 
 class TextEmbedder:
@@ -36,7 +36,6 @@ class TextEmbedder:
         self._facts = replace(
             facts,
             parameters=count_parameters(self._engine.module, finish),
-            weight_bytes=weight_bytes(self._engine.module),
             preprocessing=_preprocessing(checkpoint, self._engine.reader, recipe.pooling, stages),
             extra={**facts.extra, "pooling": pooling, "normalize": stages[-1:] == ["normalize"]},
         )
@@ -65,7 +64,6 @@ class TextPredictor:
         self._facts = replace(
             facts,
             parameters=count_parameters(self._engine.module),
-            weight_bytes=weight_bytes(self._engine.module),
             preprocessing=_preprocessing(checkpoint, self._engine.reader),
             labels=labels,
             extra={**facts.extra, **origin},

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ptbench import (
-    Capability,
     Download,
     Model,
     ModelDescription,
@@ -18,9 +17,10 @@ from ptbench import (
     Provider,
     nearest,
 )
+from ptbench_vision.describing import described
 from ptbench_vision.options import COMMON, LABEL_SET, LABELS, SHA256, labels_of
 from ptbench_vision.preprocessing import Preprocessing, from_timm, preset
-from ptbench_vision.torchvision_models import INPUTS, KIND, declared_words
+from ptbench_vision.torchvision_models import declared_words
 
 if TYPE_CHECKING:
     from torch import nn
@@ -53,13 +53,9 @@ def describe(request: ModelRequest) -> ModelDescription:
     _preprocessing(request)
     labels, synonyms = labels_of(request)
     library, _ = _architecture(request)
-    can_predict = frozenset({Capability.PREDICT}) if labels else frozenset()
-    return ModelDescription(
-        capabilities=frozenset({Capability.EMBED, Capability.PROFILE}) | can_predict,
-        labels=labels or None,
-        synonyms=synonyms,
-        kinds=KIND,
-        inputs=INPUTS,
+    return described(
+        labels,
+        synonyms,
         downloads=() if path.is_file() else (Download(url),),
         trust=() if library else ("factory",),
     )

@@ -17,8 +17,9 @@ from ptbench_torch.device import find_device, find_dtype
 from ptbench_vision.decoding import Decoder
 from ptbench_vision.preprocessing import Preprocessing
 
-BATCH_SIZE = {"cpu": 16, "mps": 64, "cuda": 256}
-"""Images in a batch where the settings leave it open. CUDA and MPS: nobody has measured it yet."""
+BATCH_SIZE = {"cpu": 8, "mps": 64, "cuda": 256}
+"""Images in a batch where the settings leave it open. On two cores 8 is a little better than 16 or 32; for
+CUDA and MPS nobody has measured it yet."""
 
 
 @dataclass

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ptbench import (
-    Capability,
     Download,
     Model,
     ModelDescription,
@@ -19,9 +18,9 @@ from ptbench import (
     nearest,
 )
 from ptbench_vision.categories import subset_labels
+from ptbench_vision.describing import described, untrained
 from ptbench_vision.options import COMMON, INIT, RANDOM, SHA256, is_random, no_random_sha256
 from ptbench_vision.preprocessing import Preprocessing, from_timm
-from ptbench_vision.torchvision_models import INPUTS, KIND
 
 if TYPE_CHECKING:
     from ptbench_vision.networks import Network
@@ -42,22 +41,13 @@ def describe(request: ModelRequest) -> ModelDescription:
     config = find_config(request)
     _preprocessing(config, request)
     if is_random(request.options):
-        return ModelDescription(
-            capabilities=frozenset({Capability.EMBED, Capability.PROFILE}),
-            inputs=INPUTS,
-            parameters=_parameters(request.reference.name),
-            notes=("random weights",),
-        )
+        return untrained(_parameters(request.reference.name))
     trust = _trust(request)
     labels, synonyms = _labels(config)
     missing = Download(f"hub model {config['hf_hub_id']}@{request.reference.revision or 'main'}")
-    can_predict = frozenset({Capability.PREDICT}) if labels else frozenset()
-    return ModelDescription(
-        capabilities=frozenset({Capability.EMBED, Capability.PROFILE}) | can_predict,
-        labels=labels or None,
-        synonyms=synonyms,
-        kinds=KIND,
-        inputs=INPUTS,
+    return described(
+        labels,
+        synonyms,
         parameters=_parameters(request.reference.name),
         downloads=() if cached_weights(config, request) else (missing,),
         trust=trust,

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ptbench import (
-    Capability,
     Download,
     Model,
     ModelDescription,
@@ -16,9 +15,9 @@ from ptbench import (
     Option,
     Provider,
 )
+from ptbench_vision.describing import described
 from ptbench_vision.options import COMMON, LABEL_SET, LABELS, labels_of
 from ptbench_vision.preprocessing import preset
-from ptbench_vision.torchvision_models import INPUTS, KIND
 
 if TYPE_CHECKING:
     from ptbench_vision.networks import Network
@@ -41,14 +40,10 @@ def describe(request: ModelRequest) -> ModelDescription:
     repository, entry, trust = _read(request)
     preset({}, request.options)
     labels, synonyms = labels_of(request)
-    can_predict = frozenset({Capability.PREDICT}) if labels else frozenset()
     missing = Download(f"repository {repository} (github.com), and what its entry '{entry}' brings")
-    return ModelDescription(
-        capabilities=frozenset({Capability.EMBED, Capability.PROFILE}) | can_predict,
-        labels=labels or None,
-        synonyms=synonyms,
-        kinds=KIND,
-        inputs=INPUTS,
+    return described(
+        labels,
+        synonyms,
         downloads=() if _folder(request).is_dir() else (missing,),
         trust=trust,
     )

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ptbench import (
-    Capability,
     Download,
     Model,
     ModelDescription,
@@ -16,14 +15,12 @@ from ptbench import (
     nearest,
 )
 from ptbench_vision.categories import synonyms_of
+from ptbench_vision.describing import described, untrained
 from ptbench_vision.options import COMMON, INIT, RANDOM, SHA256, is_random, no_random_sha256
 from ptbench_vision.preprocessing import preset
 
 if TYPE_CHECKING:
     from ptbench_vision.networks import Network
-
-KIND = frozenset({"image-classification"})
-INPUTS = frozenset({"image"})
 
 
 def describe(request: ModelRequest) -> ModelDescription:
@@ -31,22 +28,14 @@ def describe(request: ModelRequest) -> ModelDescription:
     weights = find_weights(request)
     preset(declared_words(weights), request.options)
     if is_random(request.options):
-        return ModelDescription(
-            capabilities=frozenset({Capability.EMBED, Capability.PROFILE}),
-            inputs=INPUTS,
-            notes=("random weights",),
-        )
+        return untrained()
     labels = tuple(weights.meta["categories"] or ())
-    can_predict = frozenset({Capability.PREDICT}) if labels else frozenset()
     size = weights.meta.get("_file_size")
     file = weights_file(weights)
     missing = Download(f"{weights.url}", None if size is None else round(size * 2**20))
-    return ModelDescription(
-        capabilities=frozenset({Capability.EMBED, Capability.PROFILE}) | can_predict,
-        labels=labels or None,
-        synonyms=synonyms_of(labels),
-        kinds=KIND,
-        inputs=INPUTS,
+    return described(
+        labels,
+        synonyms_of(labels),
         parameters=weights.meta["num_params"],
         downloads=() if file.is_file() else (missing,),
     )
