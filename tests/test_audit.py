@@ -52,6 +52,17 @@ def test_chance_with_many_labels_and_few_rows_is_no_permutation(seed: int) -> No
     assert permuted_labels(predictions(target, prediction, labels)) is None
 
 
+def test_one_label_for_all_rows_is_no_permutation() -> None:
+    target = np.array([1] * 16 + [0] * 7)
+    assert permuted_labels(predictions(target, np.zeros(23, dtype=np.int64), ("bad", "good"))) is None
+
+
+def test_rare_labels_that_were_swapped_are_found() -> None:
+    target = np.array([0] * 950 + [1] * 50)
+    prediction = np.where(np.arange(1000) % 100 == 0, target, 1 - target)
+    assert "from 0.010 to 0.990" in str(permuted_labels(predictions(target, prediction, ("no", "yes"))))
+
+
 def test_sorted_rows_do_not_hide_it() -> None:
     """A folder of classes comes class by class: both halves must have all of them."""
     target = np.sort(np.arange(400) % 4)

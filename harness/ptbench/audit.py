@@ -6,6 +6,8 @@ plausible one that is wrong; a permutation that mends it gives it away.
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -20,7 +22,8 @@ def permuted_labels(predictions: Predictions) -> str | None:
     """Say how the labels would have to be permuted, if that lifted accuracy by twenty points.
 
     The permutation is found on one half of the rows and measured on the other, both ways round: with
-    few rows or many labels some permutation always fits the rows that it was found on.
+    few rows or many labels some permutation always fits the rows that it was found on. And it must do
+    better than naming one label for all rows: a majority of train that is no majority of test is no mistake.
     """
     if not predictions.labels or "prediction" not in predictions or len(predictions) < 2:
         return None
@@ -41,7 +44,9 @@ def permuted_labels(predictions: Predictions) -> str | None:
     if free < accuracy + LIFT:  # not even where two labels may get one name
         return None
     lifted = sum(hits(assignment(table), rows) for table, rows in ways) / len(target)
-    if lifted < accuracy + LIFT:
+    constant = float(np.bincount(target).max()) / len(target)  # what knowing nothing but one label gives
+    noise = 2 * math.sqrt(constant * (1 - constant) / len(target))
+    if lifted < accuracy + LIFT or lifted <= constant + noise:
         return None
     table = _confusion(target, prediction, size)
     return (
