@@ -303,3 +303,12 @@ def test_folders_that_sentence_transformers_saves_today(
     sentences = ["good film", "a very bad plot !", "great"]
     ours = load(tmp_path / "saved", "embed").embed(texts(sentences))
     assert np.abs(ours - model.encode(sentences, show_progress_bar=False)).max() < 1e-5
+
+
+def test_operations_of_minilm_are_the_closed_form(embedder: Any) -> None:
+    """Per layer 12 d^2 for each token (Q, K, V, output, feed-forward of 4 d) and 2 t d of attention."""
+    layers, width, tokens = 6, 384, 128
+    operations = embedder.facts.operations
+    assert operations.macs == layers * (12 * width**2 * tokens + 2 * tokens**2 * width)
+    assert operations.input == "128 tokens"
+    assert embedder.facts.weight_bytes == pytest.approx(4 * embedder.facts.parameters, rel=0.01)
