@@ -23,7 +23,9 @@ def narrow(metric: SumMetric | TableMetric, predictions: Predictions) -> Predict
     if missing := [name for name in names if name not in predictions]:
         raise DataError(f"metric '{metric.name}' needs the column '{missing[0]}', which is not predicted")
     table = Predictions(predictions.ids, {name: predictions[name] for name in names}, predictions.labels)
-    return table.take(sorted(range(len(table)), key=table.ids.__getitem__))
+    order = sorted(range(len(table)), key=table.ids.__getitem__)
+    in_order = all(position == row for row, position in enumerate(order))
+    return table if in_order else table.take(order)  # scores of many labels are large: no copy without need
 
 
 def flaw(table: Predictions) -> str:

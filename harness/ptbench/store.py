@@ -24,6 +24,8 @@ from ptbench.plain import to_json
 from ptbench.records import Report, Standing
 
 RUN, STANDINGS, PREDICTIONS = "run.json", "standings.json", "predictions"
+ROW_GROUP_NUMBERS = 2**21
+"""Numbers that are encoded at once when predictions are written: a group of rows is held in memory."""
 
 
 def create_run(results: Path, suite: str) -> Path:
@@ -111,7 +113,8 @@ def write_predictions(path: Path, predictions: Predictions) -> None:
         {"labels": json.dumps([_utf8(label) for label in predictions.labels])}
     )
     part = path.with_name(path.name + ".part")
-    pq.write_table(table, part)
+    width = sum(int(np.prod(predictions[name].shape[1:])) for name in predictions)
+    pq.write_table(table, part, row_group_size=max(1024, ROW_GROUP_NUMBERS // width))
     part.replace(path)
 
 

@@ -34,8 +34,8 @@ def _log_loss_caveat(predictions: Predictions) -> str:
 
 def _ece_rows(predictions: Predictions) -> Floats:
     """Return confidence minus hit in the column of the example's bin, and 1: float64[n, BINS + 1]."""
-    scores = np.asarray(predictions["scores"], dtype=np.float64)
-    confidence = scores.max(axis=1)
+    scores = np.asarray(predictions["scores"])
+    confidence = scores.max(axis=1).astype(np.float64)
     hit = scores.argmax(axis=1) == positions(predictions, "target")
     inner_edges = np.linspace(0, 1, BINS + 1)[1:-1]
     rows = np.zeros((len(scores), BINS + 1))
@@ -49,8 +49,8 @@ def _ece(sums: Floats) -> Floats:
 
 
 def _not_probabilities(predictions: Predictions) -> str:
-    scores = np.asarray(predictions["scores"], dtype=np.float64)
-    wrong = (np.abs(scores.sum(axis=1) - 1) > 0.01) | (scores < 0).any(axis=1)
+    scores = np.asarray(predictions["scores"])
+    wrong = (np.abs(scores.sum(axis=1, dtype=np.float64) - 1) > 0.01) | (scores.min(axis=1) < 0)
     return (
         f"the scores of {wrong.sum()} of {len(scores)} examples are no probabilities" if wrong.any() else ""
     )

@@ -12,6 +12,8 @@ from ptbench_sklearn.metrics.counts import Floats, hits, one_hot, positions, pro
 
 POSITIVE = 1
 GUESSES = 5
+CHUNK = 4096
+"""Rows of scores that are looked at together."""
 
 
 def _binary(predictions: Predictions) -> Floats:
@@ -52,11 +54,15 @@ def _no_positive(predictions: Predictions) -> str | None:
 def _top5_rows(predictions: Predictions) -> Floats:
     """Return (whether the target is among the five highest scores, 1); of equal ones the first are."""
     target = positions(predictions, "target")[:, None]
-    scores = np.asarray(predictions["scores"], dtype=np.float64)
-    own = np.take_along_axis(scores, target, axis=1)
-    earlier = np.arange(scores.shape[1]) < target
-    rank = ((scores > own) | ((scores == own) & earlier)).sum(axis=1)
-    return np.stack([rank < GUESSES, np.ones(len(rank))], axis=1).astype(np.float64)
+    scores = np.asarray(predictions["scores"])
+    rows = np.ones((len(scores), 2))
+    for start in range(0, len(scores), CHUNK):  # a thousand labels for 50,000 images are 200 MB already
+        part, own_label = scores[start : start + CHUNK], target[start : start + CHUNK]
+        own = np.take_along_axis(part, own_label, axis=1)
+        earlier = np.arange(part.shape[1]) < own_label
+        rank = ((part > own) | ((part == own) & earlier)).sum(axis=1)
+        rows[start : start + CHUNK, 0] = rank < GUESSES
+    return rows
 
 
 def _top5_caveat(predictions: Predictions) -> str | None:
