@@ -118,13 +118,18 @@ def write_predictions(path: Path, predictions: Predictions) -> None:
     part.replace(path)
 
 
-def read_predictions(path: Path) -> Predictions:
-    """Read predictions back as they were written. Raises `DataError` where the file is damaged."""
+def read_predictions(path: Path, wanted: Sequence[str] | None = None) -> Predictions:
+    """Read predictions back as they were written, or those of the wanted columns that are there.
+
+    Raises `DataError` where the file is damaged.
+    """
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     try:
-        table = pq.read_table(path)
+        there = pq.read_schema(path).names
+        names = [name for name in there if wanted is None or name == "id" or name in wanted]
+        table = pq.read_table(path, columns=names)
         labels = tuple(json.loads((table.schema.metadata or {})[b"labels"]))
     except (OSError, pa.ArrowInvalid, KeyError, ValueError) as error:
         raise DataError(f"{path}: is no file of predictions: {error}") from None

@@ -120,13 +120,15 @@ def rank(folder: Path, records: Sequence[Record], catalog: Catalog) -> list[Stan
     found: list[Standing] = []
     for task in dict.fromkeys(record.task for record in done):
         here = [record for record in done if record.task == task]
-        predictions = {r.cell: store.read_predictions(folder / r.files[0]) for r in here}
         for name in dict.fromkeys(score.metric for record in here for score in record.scores):
+            metric = catalog.metric(name)
+            columns = ("target", *metric.columns)  # no more: scores of many labels and models are gibibytes
+            predictions = {r.cell: store.read_predictions(folder / r.files[0], columns) for r in here}
             scored = [r for r in here if (score := r.score(name)) and score.interval != "none"]
             honest = [r for r in scored if r.capability != Capability.PEEK]
-            found += _rank(task, catalog.metric(name), honest, predictions)
+            found += _rank(task, metric, honest, predictions)
             peeked = [r for r in scored if r.capability == Capability.PEEK]
-            for standing in _rank(task, catalog.metric(name), peeked, predictions):
+            for standing in _rank(task, metric, peeked, predictions):
                 found.append(replace(standing, best=False, tied=False))  # it is no rival of anybody
     return found
 
