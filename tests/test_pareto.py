@@ -64,6 +64,18 @@ def test_equals_are_both_on_the_front() -> None:
     assert on([record("a", 0.9, 10), record("b", 0.9, 10)]) == {"a", "b"}
 
 
+def test_times_that_differ_by_noise_are_no_difference() -> None:
+    """The same network twice, a little faster with the labels mixed up: found on the front by a user."""
+    assert on([record("right", 0.9, 100), record("wrong", 0.7, 107)]) == {"right"}
+    assert on([record("right", 0.9, 100), record("faster", 0.7, 150)]) == {"right", "faster"}
+    assert on([record("one", 0.9, 100), record("two", 0.9, 107)]) == {"one", "two"}
+
+
+def test_sentinels_are_no_candidates() -> None:
+    majority = record("majority", 0.5, 1e9, reference="baseline:majority")
+    assert on([majority, record("net", 0.9, 100)]) == {"net"}
+
+
 def test_lower_may_be_better() -> None:
     assert on([record("low", 0.1, 10, higher=False), record("high", 0.9, 10, higher=False)]) == {"low"}
 

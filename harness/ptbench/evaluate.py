@@ -201,7 +201,7 @@ def chosen_capability(protocol: Protocol, able: frozenset[Capability]) -> Capabi
     for capability in protocol.needs:
         if capability in able:
             return capability
-    needs = " or ".join(protocol.needs)
+    needs = " or ".join(c for c in protocol.needs if c is not Capability.PEEK)  # which is for sentinels
     raise ProtocolError(
         f"{protocol.name} needs a model that can {needs}; this one can {', '.join(sorted(able)) or 'nothing'}"
     )

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_right
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import groupby
+from itertools import accumulate
 from statistics import fmean
 
 from ptbench.errors import UsageError, nearest
@@ -54,11 +55,16 @@ COSTS: Mapping[str, tuple[str, Callable[[Sequence[Record]], float | None]]] = {
 """The axes of cost: what each is called, and how it is read from the records of an entry's seeds."""
 
 
+NOISE = 0.1
+"""Times that differ by less are not told apart: the same network twice differs by as much."""
+
+
 def pareto_points(report: Report, cost: str = "seconds") -> tuple[ParetoPoint, ...]:
     """Return every entry that has a score and a cost, with its place on the front of its task.
 
-    Left out: whoever sees the targets, entries of whose seeds one did not end well, undefined scores,
-    unknown costs. Raises `UsageError` for an unknown cost.
+    Left out: sentinels (``baseline:``) and whoever sees the targets, since nobody would choose them;
+    entries of whose seeds one did not end well, undefined scores, unknown costs.
+    Raises `UsageError` for an unknown cost.
     """
     if cost not in COSTS:
         raise UsageError(f"there is no cost '{cost}'; {nearest(cost, COSTS)}")
@@ -72,7 +78,8 @@ def pareto_points(report: Report, cost: str = "seconds") -> tuple[ParetoPoint, .
     best: set[int] = set()
     for rows in tasks.values():
         gains = [found[i].score if found[i].higher_is_better else -found[i].score for i in rows]
-        flags = on_front([found[i].cost for i in rows], gains)
+        noise = NOISE if cost == "seconds" else 0.0
+        flags = on_front([found[i].cost for i in rows], gains, noise)
         best |= {i for i, flag in zip(rows, flags, strict=True) if flag}
     return tuple(replace(point, front=i in best) for i, point in enumerate(found))
 
@@ -82,28 +89,34 @@ def pareto_front(report: Report, cost: str = "seconds") -> frozenset[Entry]:
     return frozenset((p.task, p.model, p.protocol) for p in pareto_points(report, cost) if p.front)
 
 
-def on_front(costs: Sequence[float], gains: Sequence[float]) -> list[bool]:
+def on_front(costs: Sequence[float], gains: Sequence[float], noise: float = 0.0) -> list[bool]:
     """Return which of (cost, gain) nothing beats; equals beat each other not.
 
-    One beats another if it is at least as good and cheaper, or better and at most as expensive.
+    One beats another if it is at least as good and cheaper, or better and at most as expensive. Costs
+    that differ by no more than the share ``noise`` count as equal.
 
     >>> on_front([1, 2, 3, 2], [0.5, 0.8, 0.8, 0.8])
     [True, True, False, True]
+    >>> on_front([1.0, 1.05, 2.0], [0.5, 0.8, 0.8], noise=0.1)
+    [False, True, False]
     """
-    flags = [False] * len(costs)
-    best = -math.inf
-    for _, group in groupby(sorted(range(len(costs)), key=lambda i: costs[i]), key=lambda i: costs[i]):
-        rows = list(group)
-        highest = max(gains[i] for i in rows)
-        if highest > best:
-            best = highest
-            for i in rows:
-                flags[i] = gains[i] == highest
-    return flags
+    order = sorted(range(len(costs)), key=lambda i: costs[i])
+    sorted_costs = [costs[i] for i in order]
+    best = list(accumulate((gains[i] for i in order), max))
+    cheapest: dict[float, float] = {}
+    for cost, gain in zip(costs, gains, strict=True):
+        cheapest[gain] = min(cost, cheapest.get(gain, cost))
+    return [
+        best[bisect_right(sorted_costs, cost * (1 + noise)) - 1] <= gain
+        and cost <= cheapest[gain] * (1 + noise)
+        for cost, gain in zip(costs, gains, strict=True)
+    ]
 
 
 def _point(entry: Entry, records: Sequence[Record], cost: str) -> ParetoPoint | None:
     if any(r.status is not Status.OK or r.capability == Capability.PEEK for r in records):
+        return None
+    if records[0].reference.startswith("baseline:"):
         return None
     scores = [r.score(r.primary) for r in records]
     values = [score.value for score in scores if score]

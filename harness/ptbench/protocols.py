@@ -41,7 +41,7 @@ def own_recipe(trial: Trial, train: Split | None = None, validation: Split | Non
 def label_mapping(
     own: tuple[str, ...], wanted: tuple[str, ...], synonyms: Mapping[str, int] | None = None
 ) -> list[int]:
-    """Return for each wanted label its position among a model's own, compared without case.
+    """Return for each wanted label its position among a model's own, by name, without case or underscores.
 
     A head may know more labels than the task has (`mapping_note` tells of it), never fewer. A label that
     is not the head's own name for a class is looked up among its ``synonyms``.
@@ -162,7 +162,7 @@ def _zero_shot_refuses(facts: TaskFacts) -> str | None:
 
 
 def _plain(label: str) -> str:
-    return label.casefold().strip()
+    return label.casefold().replace("_", " ").strip()
 
 
 def _who(trial: Trial) -> str:

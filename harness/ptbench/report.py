@@ -64,7 +64,8 @@ COLUMNS = {
     "peak_memory_mb": "Peak resident memory of the process during the cell, MiB; empty if unknown.",
     "device": "Device that the model ran on.",
     "precision": "Precision that it ran in.",
-    "trust": "What the suite allowed beyond the safe default: pickle, unpinned, remote_code.",
+    "trust": "What the suite allowed beyond the safe default: pickle, unpinned, remote_code, or "
+    "`code NAME`, a factory of an installed package that it names.",
     "facts": "What model and protocol tell of themselves, as JSON: pooling, strength, truncated inputs…",
     "notes": "What to know of the task and of the run.",
     "weights": "Digest of the weights.",

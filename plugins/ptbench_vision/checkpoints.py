@@ -47,6 +47,8 @@ OPTIONS = (
 def describe(request: ModelRequest) -> ModelDescription:
     """Check file, architecture and preprocessing; the weights are not read."""
     path, url = _path(request), _url(request)
+    if path.is_dir():
+        raise ModelError(f"{path} is a folder; name the file of weights in it")
     if not path.is_file() and not url:
         there = nearest(path.name, [p.name for p in path.parent.iterdir()]) if path.parent.is_dir() else ""
         raise ModelError(f"there is no file {path}" + (f"; in its folder: {there}" if there else ""))
@@ -57,7 +59,7 @@ def describe(request: ModelRequest) -> ModelDescription:
         labels,
         synonyms,
         downloads=() if path.is_file() else (Download(url),),
-        trust=() if library else ("factory",),
+        trust=() if library else (f"code {request.options['architecture']}",),
     )
 
 
@@ -89,7 +91,7 @@ def _network(request: ModelRequest) -> Network:
         digest,
         labels,
         synonyms,
-        trust=() if library else ("factory",),
+        trust=() if library else (f"code {request.options['architecture']}",),
         extra=extra,
     )
 
@@ -129,8 +131,12 @@ def _architecture(request: ModelRequest) -> tuple[str, str]:
     if library == "timm":
         import timm
 
-        if not timm.is_model(name):
-            raise ModelError(f"timm has no model '{name}'; {nearest(name, timm.list_models())}")
+        base, _, tag = name.partition(".")
+        if not timm.is_model(base):
+            raise ModelError(f"timm has no model '{base}'; {nearest(base, timm.list_models())}")
+        tags = [entry.partition(".")[2] for entry in timm.list_pretrained(f"{base}.*")]
+        if tag and tag not in tags:
+            raise ModelError(f"timm's {base} has no weights '{tag}'; {nearest(tag, tags)}")
         return library, name
     if library == "torchvision":
         from torchvision import models

@@ -82,7 +82,13 @@ class ImageEngine:
         self.seconds["compute"] += total - sum(waited.values())
         broken = int((~np.isfinite(result).all(axis=1)).sum())
         if broken:
-            raise ModelError(f"{broken} of {len(result)} outputs are not finite numbers: try precision fp32")
+            full = self.dtype == torch.float32
+            why = (
+                "its weights are broken, or its inputs are not what it expects"
+                if full
+                else "try precision fp32"
+            )
+            raise ModelError(f"{broken} of {len(result)} outputs are not finite numbers: {why}")
         return result
 
     def _step(self, decoded: Iterator[NDArray[np.uint8]], waited: dict[str, float]) -> Tensor:

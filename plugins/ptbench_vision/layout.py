@@ -12,4 +12,6 @@ def prefers_channels_last(module: nn.Module) -> bool:
     of a score. On two cores it is faster for 22 of 26 networks (up to 1.7 times) and equal within the
     noise for the others (`tests/benchmarks/layout.py`); on a GPU nobody has measured it yet.
     """
+    if any(parameter.ndim == 5 for parameter in module.parameters()):  # torch cannot lay these out so
+        return False
     return any(isinstance(layer, nn.Conv2d) and layer.groups == 1 for layer in module.modules())

@@ -17,6 +17,10 @@ def _sha256(value: Any) -> str | None:
     return None if re.fullmatch(r"[0-9a-fA-F]{64}", value) else "that is 64 hexadecimal digits"
 
 
+def _seed(value: Any) -> str | None:
+    return None if 0 <= value < 2**63 else "a whole number from 0 to 2^63 was expected"
+
+
 def _labels(value: Any) -> str | None:
     if not value or not all(isinstance(label, str) for label in value):
         return "names in quotes, one per class, were expected"
@@ -43,7 +47,7 @@ INIT = (
         default=WEIGHTS,
         choices=(WEIGHTS, RANDOM),
     ),
-    Option("init_seed", (int,), "Seed of random weights", default=0),
+    Option("init_seed", (int,), "Seed of random weights", default=0, check=_seed),
 )
 COMMON = (*PREPROCESSING, LAYOUT)
 

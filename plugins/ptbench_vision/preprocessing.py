@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 NAMES = ("size", "resize", "interpolation", "mean", "std")
 INTERPOLATIONS = ("nearest", "bilinear", "bicubic", "lanczos")
 
+LARGEST = 4096
+"""Pixels of a side: an image of this size is 200 MB of float32 already."""
 OPTIONS = (
     Option("size", (int,), "Height and width that the model sees; default: what the weights declare"),
     Option("resize", (int,), "Shorter side before the central crop; default: what the weights declare"),
@@ -141,24 +143,31 @@ def _words(declared: Mapping[str, Any], wanted: Mapping[str, Any]) -> dict[str, 
     if "size" in given and "resize" not in given:
         words["resize"] = round(given["size"] * declared.get("resize", 1) / declared.get("size", 1))
     words.setdefault("resize", words.get("size"))
-    missing = [name for name in NAMES if words.get(name) is None]
+    missing = [name for name in NAMES if words.get(name) is None and name != "resize"]
     if missing:
         raise ModelError(
             f"nothing declares the preprocessing of these weights: write {', '.join(missing)} "
             "(say size = 224, mean = [0.485, 0.456, 0.406], std = [0.229, 0.224, 0.225])"
         )
     for name in ("size", "resize"):
-        if words[name] < 1:
-            raise ModelError(f"{name} = {words[name]}: it is a number of pixels, 1 or more")
+        if not 1 <= words[name] <= LARGEST:
+            raise ModelError(f"{name} = {words[name]}: it is a number of pixels, from 1 to {LARGEST}")
+    if "resize" in given and words["resize"] < words["size"]:
+        raise ModelError(
+            f"resize = {words['resize']} is less than size = {words['size']}: "
+            "the crop would have a black border"
+        )
     if words["interpolation"] not in INTERPOLATIONS:
         hint = nearest(words["interpolation"], INTERPOLATIONS)
         raise ModelError(f"interpolation = '{words['interpolation']}' is unknown; {hint}")
     for name in ("mean", "std"):
         values = list(words[name])
-        good = len(values) == 3 and all(isinstance(v, int | float) and math.isfinite(v) for v in values)
-        if not good or (name == "std" and min(values) <= 0):
-            expected = "three numbers" + (" above 0" if name == "std" else "")
-            raise ModelError(f"{name} = {values}: {expected} were expected, for values from 0 to 1")
+        good = len(values) == 3 and all(type(v) in (int, float) and 0 <= v <= 1 for v in values)
+        if not good or (name == "std" and min(values) == 0):
+            expected = "three numbers from 0 to 1" + (", none of them 0," if name == "std" else "")
+            raise ModelError(
+                f"{name} = {values}: {expected} were expected (for pixels from 0 to 255, divide by 255)"
+            )
         words[name] = [float(value) for value in values]
     return {name: words[name] for name in NAMES}
 

@@ -49,10 +49,12 @@ class Pixels:
 def describe(request: ModelRequest) -> ModelDescription:
     """Check the name."""
     name, size = request.reference.name, request.options.get("size", 32)
+    if request.reference.revision:
+        raise ModelError(f"{request.reference}: pixels have no revision; write pixels:{name}")
     if name not in MODES:
         raise ModelError(f"{request.reference}: there are no such pixels; {nearest(name, MODES)}")
-    if size < 1:
-        raise ModelError(f"size = {size}: it is a number of pixels, 1 or more")
+    if not 1 <= size <= 512:
+        raise ModelError(f"size = {size}: it is a number of pixels, from 1 to 512")
     return ModelDescription(
         capabilities=frozenset({Capability.EMBED}), inputs=frozenset({"image"}), parameters=0
     )
@@ -71,5 +73,4 @@ PROVIDER = Provider(
     options=(Option("size", (int,), "Side of the square that an image is resized to", default=32),),
     describe=describe,
     load=load,
-    revisions=False,
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import pickle
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -44,8 +45,7 @@ def read_weights(path: Path, key: str | None = None) -> tuple[dict[str, torch.Te
     Raises:
         ModelError: There is no such file; it holds more than tensors and plain data; it has no weights.
     """
-    if not path.is_file():
-        raise ModelError(f"there is no file {path}")
+    _check_file(path)
     try:
         if path.suffix == ".safetensors":
             from safetensors.torch import load_file
@@ -53,15 +53,32 @@ def read_weights(path: Path, key: str | None = None) -> tuple[dict[str, torch.Te
             return dict(load_file(path)), ""
         content: Any = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
+        found = re.search(r"GLOBAL ([\w.]+)", str(error))
+        what = f" ({found[1]})" if found else ""
         raise ModelError(
-            f"{path} holds more than weights, which could run code when it is loaded, and is not read "
-            f"({' '.join(str(error).split())[:160]}…): save its state_dict alone"
+            f"{path} holds more than weights{what}, which could run code when it is loaded, and is not read: "
+            "save the state_dict of the network alone, or as safetensors"
         ) from None
-    except (OSError, RuntimeError, EOFError, ValueError, KeyError) as error:
-        raise ModelError(f"{path} is no checkpoint: {' '.join(str(error).split())[:200]}") from None
-    except Exception as error:  # safetensors has an error type of its own
-        raise ModelError(f"{path} cannot be read: {' '.join(str(error).split())[:200]}") from None
+    except Exception as error:  # safetensors and torch have many; a file that ends early is the usual reason
+        text = " ".join(str(error).split())[:160] or type(error).__name__
+        raise ModelError(f"{path} is damaged or cut short, and cannot be read: {text}") from None
     return _unwrapped(content, path, key)
+
+
+def _check_file(path: Path) -> None:
+    """Raise `ModelError` for what is no file of weights at all: a folder, nothing, a web page."""
+    if path.is_dir():
+        raise ModelError(f"{path} is a folder; name the file of weights in it")
+    if not path.is_file():
+        raise ModelError(f"there is no file {path}")
+    with path.open("rb") as file:
+        head = file.read(64)
+    if not head:
+        raise ModelError(f"{path} is empty")
+    if path.suffix != ".safetensors" and not head.startswith((b"PK", b"\x80")):
+        shown = head[:20].decode("ascii", "backslashreplace")
+        page = ", which looks like a web page" if head.lstrip().startswith(b"<") else ""
+        raise ModelError(f"{path} is no checkpoint of PyTorch: it begins with {shown!r}{page}")
 
 
 def load_weights(module: nn.Module, weights: Mapping[str, torch.Tensor], where: str) -> str:

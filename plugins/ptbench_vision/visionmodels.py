@@ -13,7 +13,16 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ptbench import Capability, Columns, Examples, Model, ModelError, ModelFacts, ModelRequest
+from ptbench import (
+    Capability,
+    Columns,
+    Examples,
+    Model,
+    ModelError,
+    ModelFacts,
+    ModelRequest,
+    PtbenchError,
+)
 from ptbench_torch.operations import count_operations
 from ptbench_torch.parameters import count_parameters, weight_bytes
 from ptbench_vision.engine import ImageEngine
@@ -33,7 +42,7 @@ def start(build: Callable[[], Network], request: ModelRequest) -> Model:
     wants = request.capability or Capability.EMBED
     if wants is Capability.PROFILE:
         return ImageCost(build, request.settings)
-    network = build()
+    network = _built(build, request)
     random = network.extra.get("init") == RANDOM
     where = str(request.reference)
     if wants is Capability.PREDICT and not network.labels:
@@ -50,14 +59,23 @@ def start(build: Callable[[], Network], request: ModelRequest) -> Model:
         if channels_last is None:
             channels_last = prefers_channels_last(module)
         engine = ImageEngine(module, network.preprocessing, request.settings, channels_last=channels_last)
-    except RuntimeError as error:
-        if isinstance(error, torch.OutOfMemoryError):
-            raise
+    except (ModelError, torch.OutOfMemoryError, MemoryError):
+        raise
+    except Exception as error:  # networks check the size of their input in many ways
         size = "x".join(map(str, network.preprocessing.size))
         raise ModelError(f"{where} cannot run on an image of {size}: {_brief(error)}") from error
     if model is ImagePredictor and engine.width != len(network.labels):
         raise ModelError(f"{where} puts out {engine.width} numbers for its {len(network.labels)} labels")
     return model(network, engine)
+
+
+def _built(build: Callable[[], Network], request: ModelRequest) -> Network:
+    try:
+        return build()
+    except (PtbenchError, torch.OutOfMemoryError, MemoryError):
+        raise
+    except Exception as error:  # whatever a library raises for a size or an option that it cannot have
+        raise ModelError(f"{request.reference} cannot be built: {_brief(error)}") from error
 
 
 class ImageModel:
@@ -139,4 +157,5 @@ def _brief_words(words: Mapping[str, Any]) -> str:
 
 
 def _brief(error: Exception) -> str:
-    return f"{type(error).__name__}: {' '.join(str(error).split())[:240]}"
+    text = " ".join(str(error).split())[:240]
+    return f"{type(error).__name__}: {text}" if text else f"{type(error).__name__} (it says no more)"

@@ -36,8 +36,9 @@ def _parts(report: Report, width: int) -> Iterator[RenderableType]:
     fits = max(1, (width - sum(min(size, MAX_NAME) + 3 for size in names) - 1) // SCORE_WIDTH)
     for start in range(0, len(tasks), fits):
         yield _scores(report, dict(tasks[start : start + fits]), first=start == 0)
-    yield Text.from_markup(LEGEND, style="dim")
-    yield _costs(report)
+    if any(record.status is Status.OK for record in report.records):
+        yield Text.from_markup(LEGEND, style="dim")
+        yield _costs(report)
     yield from _remarks(report)
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from ptbench.catalog import Catalog
 from ptbench.data import Task
-from ptbench.errors import DataError, PluginError, PtbenchError, nearest, one_line
+from ptbench.errors import DataError, ModelError, PluginError, PtbenchError, nearest, one_line
 from ptbench.evaluate import chosen_capability
 from ptbench.loading import describe_data, load_task, metrics_of, model_request
 from ptbench.model import Capability, Download, ModelDescription
@@ -203,7 +203,7 @@ def _plan_cell(
         protocol = catalog.get(Protocol, cell.protocol)
         for name in task.metrics:
             _check_usable(catalog, name)
-        capability = chosen_capability(protocol, description.capabilities)
+        capability = _capability(protocol, description)
         described = describe(cell, capability, facts.kind.name)
         refusal = protocol.refuses(facts) or _refusal(described, facts, capability)
         if refusal:
@@ -214,6 +214,14 @@ def _plan_cell(
         plugin = str(catalog.owner(Protocol.group, cell.protocol))
         return PlannedCell(cell, f"{where}: {_told(error, plugin, model.plugin)}")
     return PlannedCell(cell, "", capability, _rows(facts, protocol), _note(described, facts, capability))
+
+
+def _capability(protocol: Protocol, description: ModelDescription) -> Capability:
+    try:
+        return chosen_capability(protocol, description.capabilities)
+    except PtbenchError as error:
+        why = f" ({'; '.join(description.notes)})" if description.notes else ""
+        raise ModelError(f"{error}{why}") from None
 
 
 def _told(error: BaseException, *plugins: str) -> str:

@@ -105,7 +105,10 @@ class _Resolver:
         if provider is None:
             return None
         known = {option.name: option for option in provider.options}
+        before = len(self.mistakes)
         self.options(options, known, entry.where, provider, others=("ref", *SETTINGS))
+        if len(self.mistakes) > before:
+            return None
         return ModelSpec(entry.name, text, options, Settings(**{**settings, **self.settings}))
 
     def task(self, entry: Entry) -> TaskSpec | None:
@@ -128,6 +131,7 @@ class _Resolver:
         rest = {k: v for k, v in table.items() if k not in TASK_KEYS}
         mine = {option.name: option for option in adapter.options}
         theirs = {option.name: option for option in source.options}
+        before = len(self.mistakes)
         self.options(rest, {**theirs, **mine}, entry.where, adapter, others=tuple(TASK_KEYS))
         kind = self.find(Kind, adapter.kind, f"{entry.where} key 'adapter': the adapter '{adapter.name}'")
         if kind is None:
@@ -135,6 +139,8 @@ class _Resolver:
         metrics = tuple(dict.fromkeys(table.get("metrics", ())))
         for name in metrics or adapter.metrics:
             self.metric(name, kind, f"{entry.where} key 'metrics'")
+        if len(self.mistakes) > before:
+            return None
         return TaskSpec(
             name=entry.name,
             adapter=adapter.name,

@@ -106,7 +106,7 @@ def test_a_pickle_with_more_than_weights_is_not_read(
     weights: dict[str, torch.Tensor], tmp_path: Path
 ) -> None:
     torch.save({"state_dict": weights, "optimizer": Evil()}, tmp_path / "evil.pth")
-    with pytest.raises(ModelError, match="more than weights, which could run code"):
+    with pytest.raises(ModelError, match=r"more than weights \(\w+\), which could run code"):
         scores(tmp_path / "evil.pth")
     (tmp_path / "raw.pth").write_bytes(pickle.dumps(Evil()))
     with pytest.raises(ModelError, match=r"raw\.pth"):
@@ -114,17 +114,46 @@ def test_a_pickle_with_more_than_weights_is_not_read(
     assert not Path("/tmp/ptbench-evil").exists()
 
 
-@pytest.mark.parametrize("name", ["empty.pth", "text.pth", "text.safetensors"])
-def test_files_that_are_no_checkpoints(name: str, tmp_path: Path) -> None:
-    (tmp_path / name).write_bytes(b"" if name.startswith("empty") else b"these are no weights at all")
-    with pytest.raises(ModelError, match=name):
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("empty.pth", b"", "is empty"),
+        ("text.pth", b"these are no weights", "begins with 'these are no weights'"),
+        ("page.pth", b"<!DOCTYPE html><html>404", "which looks like a web page"),
+        ("text.safetensors", b"these are no weights at all", "damaged or cut short"),
+    ],
+)
+def test_files_that_are_no_checkpoints(name: str, content: bytes, said: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(ModelError, match=said) as caught:
         scores(tmp_path / name)
+    assert name in str(caught.value)
+
+
+def test_a_checkpoint_that_ends_early_and_a_folder(weights: dict[str, torch.Tensor], tmp_path: Path) -> None:
+    torch.save(weights, tmp_path / "whole.pth")
+    whole = (tmp_path / "whole.pth").read_bytes()
+    (tmp_path / "half.pth").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(ModelError, match=r"half\.pth is damaged or cut short"):
+        scores(tmp_path / "half.pth")
+    for call in (PROVIDER.describe, PROVIDER.load):
+        with pytest.raises(ModelError, match="is a folder; name the file"):
+            call(request(tmp_path))
+
+
+def test_broken_weights_are_not_blamed_on_the_precision(
+    weights: dict[str, torch.Tensor], tmp_path: Path
+) -> None:
+    save_file({**weights, "linear.bias": torch.full((10,), torch.nan)}, tmp_path / "nan.safetensors")
+    with pytest.raises(ModelError, match="5 of 5 outputs are not finite numbers: its weights are broken"):
+        scores(tmp_path / "nan.safetensors")
 
 
 @pytest.mark.parametrize(
     ("options", "said"),
     [
         ({"architecture": "timm:resnet81"}, "did you mean 'resnet18'"),
+        ({"architecture": "timm:resnet18.nosuch"}, "timm's resnet18 has no weights 'nosuch'"),
         ({"architecture": "torchvision:resnet19"}, "did you mean 'resnet18'"),
         ({"architecture": "resnet18"}, "write timm:NAME, torchvision:NAME, or package.module:factory"),
         ({"mean": None}, "write mean"),
@@ -156,7 +185,7 @@ def test_another_digest_than_was_asked_for(plain: Path) -> None:
 
 def test_a_factory_is_shown_and_its_errors_are_one_line(plain: Path) -> None:
     described = PROVIDER.describe(request(plain, None))
-    assert described.trust == ("factory",)
+    assert described.trust == ("code ptbench_vision.cifar:resnet20",)
     assert described.labels == tuple(TEN)
     assert PROVIDER.describe(request(plain, None, architecture="timm:resnet18")).trust == ()
     for architecture, said in (

@@ -104,6 +104,26 @@ def test_what_cannot_run_is_an_error_of_one_line() -> None:
         embedder(settings=Settings(device="cuda:7"))
 
 
+def test_weights_of_five_dimensions_have_no_channels_last() -> None:
+    """lambda_resnet26t keeps one; torch refuses to lay it out (found by a user)."""
+    request = ModelRequest(
+        Reference.parse("timm:lambda_resnet26t"), {"init": "random"}, capability=Capability.EMBED
+    )
+    model: Any = timm_models.PROVIDER.load(request)
+    assert model.facts.extra["layout"] == "contiguous"
+
+
+@pytest.mark.parametrize(
+    ("reference", "size"),
+    [("timm:halonet26t", 64), ("torchvision:vit_b_16", 100), ("torchvision:maxvit_t", 100)],
+)
+def test_a_size_that_a_network_cannot_take_is_one_line(reference: str, size: int) -> None:
+    with pytest.raises(
+        ModelError, match=rf"{reference} cannot (run on an image of {size}x{size}|be built): \w+"
+    ):
+        embedder(reference, size=size)
+
+
 def test_bf16_is_near() -> None:
     examples = pictures(4)
     exact, near = embedder().embed(examples), embedder(settings=Settings(precision="bf16")).embed(examples)

@@ -88,8 +88,13 @@ def test_what_the_suite_repeats_is_not_told() -> None:
         ({"size": 0}, "size = 0: it is a number of pixels"),
         ({"interpolation": "cubic"}, "did you mean 'bicubic'"),
         ({"mean": [0.5]}, "three numbers"),
-        ({"std": [0.5, 0.0, 0.5]}, "three numbers above 0"),
+        ({"std": [0.5, 0.0, 0.5]}, "three numbers from 0 to 1, none of them 0"),
         ({"mean": ["a", "b", "c"]}, "three numbers"),
+        ({"mean": [124, 116, 104]}, "divide by 255"),
+        ({"std": [58, 57, 57]}, "divide by 255"),
+        ({"mean": [True, 0.1, 0.2]}, "three numbers"),
+        ({"size": 100_000}, "from 1 to 4096"),
+        ({"size": 64, "resize": 16}, "black border"),
     ],
 )
 def test_impossible_values_are_refused(wanted: Mapping[str, Any], said: str) -> None:
@@ -98,7 +103,7 @@ def test_impossible_values_are_refused(wanted: Mapping[str, Any], said: str) -> 
 
 
 def test_weights_that_declare_nothing_need_words() -> None:
-    with pytest.raises(ModelError, match="write size, resize, mean, std"):
+    with pytest.raises(ModelError, match="write size, mean, std"):
         preset({}, {})
     small = preset({}, {"size": 32, "mean": [0.5] * 3, "std": [0.5] * 3})
     assert (small.size, small.shorter, small.notes) == ((32, 32), 32, ())
