@@ -62,3 +62,29 @@ def test_a_record_is_titled_like_its_cell() -> None:
     cell = Cell("s", ModelSpec("m", "x:y"), TaskSpec("t", "a", "d:e"), "knn", {"k": [1, 5]}, seed=2)
     record: Record = new_record(cell, "r", Status.OK)
     assert record.title == cell.title == "m x t x knn (k=1,5) seed 2"
+
+
+def test_a_narrow_terminal_loses_columns_and_no_name(tmp_path: Path) -> None:
+    from rich.console import Console
+
+    from ptbench.cli.tables import render
+    from ptbench.records import Cost, Record, Report, Score, Status
+
+    cost = Cost(
+        seconds=1.0, examples_per_s=1234.0, parameters=25_557_032, macs=4_089_000_000, peak_memory_mb=900
+    )
+    facts = {
+        "cell": "c", "suite": "s", "run": "r", "model": "mobilenet_v3_small", "reference": "p:m", "task": "digits",
+        "data": "d:d", "kind": "k", "protocol": "linear_probe", "options": {}, "seed": 0, "status": Status.OK,
+        "scores": (Score("accuracy", 0.9, 0.8, 1.0, 10, True, "wilson"),), "primary": "accuracy", "n": 10,
+        "cost": cost, "device": "cpu", "precision": "fp32",
+    }  # fmt: skip
+    for width in (60, 80, 100, 160):
+        console = Console(width=width, record=True, file=(tmp_path / "out.txt").open("w"))
+        render(Report({"status": "finished"}, (Record(**facts),)), console)
+        console.file.close()
+        text = console.export_text()
+        assert max(map(len, text.splitlines())) <= width
+        assert text.count("mobilenet_v3_small") == 2  # whole, in both tables
+        assert ("cpu fp32" in text) == (width == 160)
+        assert "1,234" in text

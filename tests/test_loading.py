@@ -13,7 +13,7 @@ import pytest
 from ptbench import DataDescription, DataError, DataRequest, Source
 from ptbench.catalog import Catalog, Plugin, load_catalog
 from ptbench.data import Task
-from ptbench.loading import describe_data, load_task
+from ptbench.loading import _chosen, describe_data, load_task
 from ptbench.records import TaskSpec
 from ptbench.testing import png
 from tests.conftest import Written
@@ -173,3 +173,18 @@ def test_copies_of_an_image_are_not_cut_apart(tmp_path: Path, written: Written) 
         (tmp_path / name).rename(moved / name)
     again = load(moved, "file:list.csv", "image-classification", data_options=cut)
     assert again.fingerprint() == before
+
+
+@pytest.mark.parametrize(
+    ("there", "told"),
+    [
+        ("train validation", 'name one: splits = { train = "train", test = "validation" }'),
+        ("all", 'cut one with cut = { test = 0.2 } or name one with splits = { test = "all" }'),
+        ("train", "let 'data' name the one file or folder to be cut, with cut = "),
+    ],
+)
+def test_what_is_advised_for_a_test_split_can_be_done(there: str, told: str) -> None:
+    spec = TaskSpec("mine", "text-classification", "file:a")
+    with pytest.raises(DataError) as error:
+        _chosen(dict.fromkeys(there.split()), spec, "here")
+    assert told in str(error.value)

@@ -70,6 +70,7 @@ def test_labels_may_be_named_or_renamed() -> None:
         ({}, "'labels' has none as label; two are the least"),
         ({"pos": "same", "neg": "same"}, "'labels' has only 'same' as label; two are the least"),
         (None, "'y' has only 'pos' as label; two are the least"),
+        ("cat", "'labels' is the text 'cat'; a list of labels was expected, as in [\"a\", \"b\"]"),
         (["pos", "pos"], "'labels' names one label twice"),
         ([1, 2], "'labels' has 1; texts in quotes were expected; write \"1\""),
         ([True, False], "'labels' has True; texts in quotes were expected; write \"true\""),
@@ -82,3 +83,24 @@ def test_labels_that_are_no_labels(given: Any, message: str) -> None:
     with pytest.raises(DataError) as error:
         labels("pos", "pos", given=given)
     assert str(error.value) == f"task 't': {message}"
+
+
+def test_a_label_without_a_row_in_train_is_told_as_that() -> None:
+    rows = {
+        "train": {"text": ["x"] * 3, "y": ["c0307", "c0001", "c0001"]},
+        "test": {"text": ["x"] * 4, "y": ["c0001", "c0007", "c0007", "c0008"]},
+    }
+    request = TaskRequest("t", (), {})
+    with pytest.raises(DataError) as error:
+        build_task(KIND, rows, request, inputs={"text": "text"}, target="y")
+    assert str(error.value) == (
+        "task 't': test, row 2: label 'c0007' has no row in train (2 in all), and so it is with 1 more; name "
+        "the labels with labels = [...], or, if the data is cut, take another cut_seed or a "
+        "smaller share"
+    )
+
+
+@pytest.mark.parametrize("value", [[1.0, 0.0], (0, 1), {"a": 1}])
+def test_labels_are_no_lists(value: Any) -> None:
+    with pytest.raises(DataError, match=r"train, row 2: 'y' is a (list|table) .*; a label was expected"):
+        labels("a", value)

@@ -18,7 +18,7 @@ from ptbench.errors import PluginError, SuiteError, UnknownNameError
 from ptbench.model import Download
 from ptbench.runner.plan import make_plan
 from ptbench.runner.resolve import resolve
-from ptbench.runner.verify import check_options, chosen, claims_of, counts, good, published_cells
+from ptbench.runner.verify import check_options, chosen, claims_of, counts, good, runnable, suite_claims
 from ptbench.suite import load_suite
 from tests.conftest import Ptbench
 
@@ -257,7 +257,7 @@ def test_a_cell_that_cannot_run_is_not_measured_and_says_why(
     suite.write_text(suite.read_text() + PUBLISHED)
     (suite.parent / "reviews.csv").unlink()
     called = ptbench("verify", suite, "--output", tmp_path / "out", "--json")
-    assert called.code == 0
+    assert called.code == 1  # nothing was checked, and a night must not stay green
     (row,) = json.loads(called.out)["claims"]
     assert row["verdict"] == "not measured"
     assert "reviews.csv" in row["reason"]
@@ -274,10 +274,32 @@ def test_what_would_have_to_be_downloaded_is_not_run_unless_it_is_allowed(suite:
     plan = make_plan(loaded, cells, catalog)
     task = replace(plan.tasks["mine"], downloads=(Download("reviews.zip", 5),))
     plan = replace(plan, tasks={"mine": task})
-    ((_, held),) = published_cells(plan)
-    assert held.problem == "needs a download (reviews.zip); --download allows it"
-    ((_, ready),) = published_cells(plan, download=True)
-    assert ready.problem == ""
+    (held,) = suite_claims(plan, {})
+    assert held.obstacle == "needs a download (reviews.zip); --download allows it"
+    assert not runnable(plan, [held]).cells
+    (ready,) = suite_claims(plan, {}, download=True)
+    assert ready.obstacle == ""
+    assert len(runnable(plan, [ready]).cells) == 1
+    assert good([check(held)])  # no failure: it says how to allow it
+
+
+def test_only_cells_that_match_are_run(ptbench: Ptbench, suite: Path, tmp_path: Path) -> None:
+    suite.write_text(suite.read_text() + PUBLISHED)
+    called = ptbench("verify", suite, "--match", "nobody", "--output", tmp_path / "out")
+    assert called.code == 2
+    assert "no claim has 'nobody'" in called.err
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("published", [math.inf, -math.inf, math.nan])
+def test_no_number_is_never_reproduced(published: float) -> None:
+    finding = check(claim(published, 1.0))
+    assert (finding.verdict, finding.failed) == (Verdict.UNMEASURED, True)
+
+
+def test_a_missing_per_cent_sign_is_guessed() -> None:
+    finding = check(claim(91.73, 0.9164))
+    assert finding.reason.endswith("; is a per cent sign missing?")
 
 
 @pytest.mark.parametrize(

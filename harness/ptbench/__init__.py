@@ -4,8 +4,16 @@ This is the whole public surface for plugins; everything else is private and may
 """
 
 from ptbench.claims import Claim, ClaimSet, Measured, Verdict
-from ptbench.cut import CUT_OPTIONS, cut_positions, cut_rows, cut_validation
-from ptbench.data import Columns, Examples, Predictions, Rows, Split, Task
+from ptbench.cut import (
+    CUT_OPTIONS,
+    UNCUT,
+    checked_columns,
+    checked_shares,
+    cut_positions,
+    cut_rows,
+    cut_validation,
+)
+from ptbench.data import Columns, Examples, Predictions, Rows, Split, Task, Unread
 from ptbench.errors import (
     DataError,
     ModelError,
@@ -76,6 +84,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "CUT_OPTIONS",
+    "UNCUT",
     "Adapter",
     "Capability",
     "Cell",
@@ -140,10 +149,13 @@ __all__ = [
     "Throughput",
     "Trial",
     "UnknownNameError",
+    "Unread",
     "UsageError",
     "Verdict",
     "advance",
     "build_task",
+    "checked_columns",
+    "checked_shares",
     "cut_positions",
     "cut_rows",
     "cut_validation",

@@ -95,9 +95,15 @@ def check(claim: Claim) -> Finding:
         return Finding(claim, Verdict.UNMEASURED, reason=one_line(error), failed=True)
     if claim.published is None:
         return Finding(claim, Verdict.UNPUBLISHED, measured)
+    if not math.isfinite(claim.published):
+        reason = f"the published figure is {claim.published}"
+        return Finding(claim, Verdict.UNMEASURED, measured, reason, failed=True)
     if _agrees(claim, claim.published, measured):
         return Finding(claim, Verdict.REPRODUCED, measured)
-    return Finding(claim, Verdict.OFF, measured, f"by {_gap(measured.value, claim.published, claim.digits)}")
+    reason = f"by {_gap(measured.value, claim.published, claim.digits)}"
+    if abs(measured.value) <= 1 < claim.published <= 100:
+        reason += "; is a per cent sign missing?"
+    return Finding(claim, Verdict.OFF, measured, reason)
 
 
 def _agrees(claim: Claim, published: float, measured: Measured) -> bool:

@@ -23,6 +23,9 @@ from ptbench.offers import Option
 Positions = NDArray[np.intp]
 Content = Callable[[Any], Any]
 
+UNCUT = "row before the cut"
+"""The column that a cut adds: ``all-17`` is the eighteenth row of the data. Rows without ids take it."""
+
 CUT_OPTIONS = (
     Option(
         "cut",
@@ -48,7 +51,7 @@ def cut_rows(
     content: Mapping[str, Content] = MappingProxyType({}),
     where: str = "data",
 ) -> dict[str, Rows]:
-    """Cut rows into train, validation and test; the rows of each keep their order.
+    """Cut rows into train, validation and test; the rows of each keep their order, and get `UNCUT`.
 
     Each row draws a number in [0, 1) from a hash of the seed and its content: below the share of test
     it is a test row, above one minus the share of validation a validation row. So neither share moves
@@ -70,12 +73,7 @@ def cut_rows(
     {'train': 779, 'test': 221}
     """
     shares = checked_shares(fractions, where)
-    for column in by:
-        if not isinstance(column, str):
-            raise DataError(f"{where}: cut_by has {column!r}; names of columns were expected")
-        if column not in rows:
-            raise DataError(f"{where}: there is no column '{column}' to cut by; {nearest(column, rows)}")
-    columns = sorted(by or rows)
+    columns = sorted(checked_columns(by, rows, where) or rows)
     cells = zip(*(_counted(rows[column], content.get(column)) for column in columns), strict=True)
     draws = np.array([_draw((seed, columns, row)) for row in cells])
     test, validation = draws < shares.get("test", 0), draws >= 1 - shares.get("validation", 0)
@@ -88,6 +86,7 @@ def cut_rows(
                 f"{where}: cut leaves no {split} row out of {len(draws)}; choose other shares, or a cut_seed"
             )
         cut[split] = {name: [values[i] for i in positions] for name, values in rows.items()}
+        cut[split] = {UNCUT: [f"all-{i}" for i in positions], **cut[split]}
     return cut
 
 
@@ -128,6 +127,21 @@ def _draw(key: Any) -> float:
     feed(digest, key)
     # 53 bits, what a float holds: with more, a draw could round up to 1
     return (int.from_bytes(digest.digest()[:8], "big") >> 11) / 2**53
+
+
+def checked_columns(by: Sequence[str], rows: Rows, where: str) -> list[str]:
+    """Return the columns to cut by. Raises `DataError` where one is not there."""
+    if isinstance(by, str):
+        raise DataError(f'{where}: cut_by is {by[:80]!r}; a list was expected, as in cut_by = ["{by[:80]}"]')
+    for column in by:
+        if not isinstance(column, str):
+            raise DataError(f"{where}: cut_by has {column!r}; names of columns were expected")
+        if column not in rows:
+            raise DataError(
+                f"{where}: there is no column '{column}' to cut by; {nearest(column, rows)} (it is named by "
+                "the key 'input', or by 'cut_by')"
+            )
+    return list(by)
 
 
 def checked_shares(fractions: Any, where: str) -> dict[str, float]:

@@ -69,6 +69,18 @@ class Split:
 
 
 @dataclass(frozen=True, slots=True)
+class Unread:
+    """A row that was left out of a task because it could not be read."""
+
+    split: str
+    id: str
+    reason: str
+    """One word or two, by which such rows are counted."""
+    message: str
+    """What is wrong with it, in one line."""
+
+
+@dataclass(frozen=True, slots=True)
 class Task:
     """Named examples with fixed splits, a kind, a label space and metrics."""
 
@@ -82,6 +94,8 @@ class Task:
     unread: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     """Rows that were left out because they could not be read: split to reason to how many; a split
     without any is there too, if somebody looked."""
+    left_out: tuple[Unread, ...] = ()
+    """These rows one by one, as far as the adapter names them; a run lists them in a file."""
     notes: tuple[str, ...] = ()
     """What reading its inputs brought to light, such as "3 images have several frames"."""
 

@@ -68,8 +68,8 @@ def nearest(name: str, known: Iterable[str]) -> str:
     >>> nearest("zzz", [])
     'none is known'
     """
-    known = sorted(known)
-    close = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
+    known = sorted(one if len(one) <= 80 else one[:79] + "…" for one in known)
+    close = difflib.get_close_matches(name[:80], known, n=1, cutoff=0.6)
     if close:
         return f"did you mean '{close[0]}'?"
     if not known:

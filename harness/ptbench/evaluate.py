@@ -29,7 +29,7 @@ from ptbench.offers import Adapter, FileMetric, Kind, Metric, Outcome, Protocol,
 from ptbench.plain import to_json
 from ptbench.records import Cell, Record, Score, Status, TaskSpec
 from ptbench.statistics import score
-from ptbench.store import PREDICTIONS, write_predictions
+from ptbench.store import PREDICTIONS, unread_name, write_predictions, write_unread
 from ptbench.work import Work
 
 LOGS = "logs"
@@ -121,7 +121,7 @@ class Evaluator:
                 "data": data_digest,
             },
             plugins=self._plugins(cell, task),
-            files=(f"{PREDICTIONS}/{cell.id}.parquet", *files),
+            files=(f"{PREDICTIONS}/{cell.id}.parquet", *files, *self._unread(cell, task)),
         )
 
     def _task(self, spec: TaskSpec, base: Path) -> tuple[Task, str]:
@@ -167,6 +167,15 @@ class Evaluator:
                 score(metric, predictions) if not missing else _unscored(metric, predictions, missing)
             )
         return tuple(scores), tuple(files)
+
+    def _unread(self, cell: Cell, task: Task) -> tuple[str, ...]:
+        """List what could not be read, once per task; return the file."""
+        if not task.left_out:
+            return ()
+        name = unread_name(cell.task.name)
+        if not (self.folder / name).exists():
+            write_unread(self.folder / name, task.left_out)
+        return (name,)
 
     def _plugins(self, cell: Cell, task: Task) -> Mapping[str, str]:
         parts = [
@@ -217,14 +226,21 @@ def _notes(
     task: Task, facts: ModelFacts, outcome: Outcome, counted: Mapping[str, int], audit: str | None
 ) -> tuple[str, ...]:
     changed = [f"{count:,} inputs {name.replace('_', ' ')}" for name, count in counted.items() if count]
-    unread = []
+    listed = [f"what could not be read is listed in {unread_name(task.name)}"] if task.left_out else []
+    read = [*unread_notes(task), *listed, *task.notes]
+    own = [note for note in (audit, task.note) if note]
+    return tuple(dict.fromkeys([*own, *read, *facts.notes, *outcome.notes, *changed]))
+
+
+def unread_notes(task: Task) -> list[str]:
+    """Return a sentence for each split of which rows could not be read, with how many and why."""
+    unread: list[str] = []
     for split, reasons in task.unread.items():
         lost = sum(reasons.values())
         why = ", ".join(f"{n:,} {reason}" for reason, n in reasons.items())
         total = len(task.split(split)) + lost
         unread += [f"{lost:,} of {total:,} {split} inputs could not be read, left out: {why}"] if lost else []
-    own = [note for note in (audit, task.note) if note]
-    return tuple(dict.fromkeys([*own, *unread, *task.notes, *facts.notes, *outcome.notes, *changed]))
+    return unread
 
 
 def _counting(facts: ModelFacts) -> dict[str, Any]:

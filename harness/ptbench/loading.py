@@ -129,6 +129,20 @@ def _roles(splits: Mapping[str, Rows], spec: TaskSpec, where: str) -> dict[str, 
     }
 
 
+def _to_test(splits: Mapping[str, Any]) -> str:
+    """Say how to come by a test split; what has splits of its own is not cut."""
+    if "validation" in splits:
+        train = 'train = "train", ' if "train" in splits else ""
+        return f'name one: splits = {{ {train}test = "validation" }}'
+    if len(splits) == 1 and "train" not in splits:
+        (name,) = splits
+        return f'cut one with cut = {{ test = 0.2 }} or name one with splits = {{ test = "{name}" }}'
+    return (
+        "name one with splits = { test = \"…\" }, or let 'data' name the one file or folder to be cut, with "
+        "cut = { test = 0.2 }"
+    )
+
+
 def _chosen(splits: Mapping[str, Any], spec: TaskSpec, where: str) -> Mapping[str, str]:
     """Return which split of the data is train, validation and test. Raises `DataError`."""
     chosen = spec.splits or {role: role for role in ROLES if role in splits}
@@ -137,10 +151,7 @@ def _chosen(splits: Mapping[str, Any], spec: TaskSpec, where: str) -> Mapping[st
             raise DataError(f"{where}: splits.{role} = '{name}': no such split; {nearest(name, splits)}")
     if "test" not in chosen:
         there = ", ".join(f"'{name}'" for name in splits)
-        raise DataError(
-            f"{where}: has no test split (there is {there or 'none'}); cut one with cut = {{ test = 0.2 }} "
-            'or name one with splits = { test = "…" }'
-        )
+        raise DataError(f"{where}: has no test split (there is {there or 'none'}); {_to_test(splits)}")
     if len(set(chosen.values())) < len(chosen):
         raise DataError(f"{where}: one split serves twice in splits = {dict(chosen)}; they must differ")
     return chosen

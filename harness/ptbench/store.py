@@ -1,29 +1,31 @@
 """The folder of a run: what is written there, and how it is read back.
 
 ``results/<suite>/<run>/`` holds ``run.json``, ``records.jsonl`` (append-only, one line per cell as it
-ends), ``predictions/<cell>.parquet``, ``standings.json``, and what the reporters write. A record is
-flushed to the disk before anybody hears of it.
+ends), ``predictions/<cell>.parquet``, ``unread/<task>.csv``, ``standings.json``, and what
+the reporters write. A record is flushed to the disk before anybody hears of it.
 """
 
 from __future__ import annotations
 
+import csv
+import hashlib
 import json
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ptbench.data import Predictions
+from ptbench.data import Predictions, Unread
 from ptbench.errors import DataError, UsageError
 from ptbench.journal import read_records, standing_from_json
 from ptbench.plain import to_json
 from ptbench.records import Report, Standing
 
-RUN, STANDINGS, PREDICTIONS = "run.json", "standings.json", "predictions"
+RUN, STANDINGS, PREDICTIONS, UNREAD = "run.json", "standings.json", "predictions", "unread"
 ROW_GROUP_NUMBERS = 2**21
 """Numbers that are encoded at once when predictions are written: a group of rows is held in memory."""
 
@@ -115,6 +117,28 @@ def write_predictions(path: Path, predictions: Predictions) -> None:
     part = path.with_name(path.name + ".part")
     width = sum(int(np.prod(predictions[name].shape[1:])) for name in predictions)
     pq.write_table(table, part, row_group_size=max(1024, ROW_GROUP_NUMBERS // width))
+    part.replace(path)
+
+
+def unread_name(task: str) -> str:
+    """Return where a run lists the rows of a task that could not be read: a name for each task.
+
+    >>> unread_name("pets"), unread_name("my pets")
+    ('unread/pets.csv', 'unread/my-pets-8d0df190.csv')
+    """
+    safe = slug(task)
+    mark = "" if safe == task else f"-{hashlib.sha256(task.encode('utf-8', 'replace')).hexdigest()[:8]}"
+    return f"{UNREAD}/{safe}{mark}.csv"
+
+
+def write_unread(path: Path, rows: Iterable[Unread]) -> None:
+    """List rows that could not be read, so that people can mend them."""
+    path.parent.mkdir(exist_ok=True)
+    part = path.with_name(f"{path.name}.{os.getpid()}.part")  # another process may write the same list
+    with part.open("w", encoding="utf-8", newline="") as file:
+        table = csv.writer(file)
+        table.writerow(["split", "id", "reason", "message"])
+        table.writerows([_utf8(row.split), _utf8(row.id), row.reason, _utf8(row.message)] for row in rows)
     part.replace(path)
 
 

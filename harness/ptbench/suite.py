@@ -6,6 +6,7 @@ against the catalog. Every mistake is collected, so that all are shown at once.
 
 from __future__ import annotations
 
+import math
 import re
 import tomllib
 from collections.abc import Callable, Mapping
@@ -236,7 +237,13 @@ class _Reader:
             self.wrong(
                 where, f"key 'value' is {table['value']!r}; write it as it is printed: \"91.73 %\", 0.9173"
             )
+        for key in ("metric", "protocol", "source"):
+            if isinstance(table.get(key), str) and not table[key].strip():
+                self.wrong(where, f"key '{key}' is empty")
         if len(self.mistakes) > before or printed is None:
+            return None
+        if not math.isfinite(float(printed[1])):
+            self.wrong(where, "key 'value' is too large a number")
             return None
         number_text, decimals, percent = printed.groups()
         return Published(

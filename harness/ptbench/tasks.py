@@ -13,6 +13,7 @@ from typing import Any, SupportsBytes
 import numpy as np
 from numpy.typing import NDArray
 
+from ptbench.cut import UNCUT
 from ptbench.data import Examples, Rows, Split, Task
 from ptbench.errors import DataError, nearest
 from ptbench.offers import Kind, TaskRequest
@@ -36,7 +37,8 @@ def build_task(
         request: The task's name, metrics and provenance.
         inputs: Input column of the kind to column of the data, such as ``{"text": "review"}``.
         target: The column of the data that holds the target.
-        id_column: The column that holds ids; without one a row's id is its split and number.
+        id_column: The column that holds ids; without one a row's id is its split and number, or, where
+            the data was cut, its number before that (`ptbench.cut.UNCUT`).
         labels: The label space in order; a mapping renames, from the value in the data to the label.
             Without it, the labels are the values that occur in train, sorted (numbers by size).
 
@@ -54,6 +56,10 @@ def build_task(
                 raise DataError(f"{where}: {split} has no column '{column}'; {nearest(column, columns)}")
         if not len(columns[target]):
             raise DataError(f"{where}: {split} is empty")
+    if kind.target.type == "label":
+        _no_lists(splits, target, where)
+    if id_column is None and all(UNCUT in columns for columns in splits.values()):
+        id_column = UNCUT
     space, renamed = _label_space(kind, splits, target, labels, where)
     built = {}
     owner: dict[str, str] = {}
@@ -70,6 +76,8 @@ def build_task(
             },
         )
         if kind.target.type == "label":
+            if labels is None and "train" in splits:
+                _trained(splits, target, here, values, space)
             targets: NDArray[Any] = _labels(values, space, renamed, here, target)
         elif kind.target.type == "number":
             targets = _numbers(values, here, target)
@@ -108,6 +116,37 @@ def _inputs(values: Sequence[Any], column_type: str, here: str, column: str) -> 
     return texts
 
 
+def _no_lists(splits: Mapping[str, Rows], target: str, where: str) -> None:
+    """Check that no label is a row of numbers, as one-hot labels are."""
+    for split, columns in splits.items():
+        for row, value in enumerate(columns[target], start=1):
+            if isinstance(value, list | tuple | dict) or (isinstance(value, np.ndarray) and value.ndim):
+                what = "table" if isinstance(value, dict) else "list"
+                text = _short(" ".join(str(value).split()))
+                raise DataError(
+                    f"{where}: {split}, row {row}: '{target}' is a {what} ({text}); a label was expected, such "
+                    "as the position of the one in a one-hot list"
+                )
+
+
+def _trained(
+    splits: Mapping[str, Rows], target: str, here: str, values: Sequence[Any], space: Sequence[str]
+) -> None:
+    """Check that train, which says what labels there are, has those of another split."""
+    known = {"", *space}
+    new = {_label(value): row for row, value in reversed(list(enumerate(values, start=1)))}
+    lost = [name for name in new if name not in known]
+    if not lost:
+        return
+    name = min(lost, key=lambda one: new[one])
+    total = sum(_label(value) == name for columns in splits.values() for value in columns[target])
+    others = f", and so it is with {len(lost) - 1} more" if len(lost) > 1 else ""
+    raise DataError(
+        f"{here}, row {new[name]}: label '{_short(name)}' has no row in train ({total} in all){others}; name "
+        "the labels with labels = [...], or, if the data is cut, take another cut_seed or a smaller share"
+    )
+
+
 def _label_space(
     kind: Kind,
     splits: Mapping[str, Rows],
@@ -139,6 +178,11 @@ def _label_space(
 
 def _named(labels: Sequence[str] | Mapping[str, str], where: str) -> tuple[str, ...]:
     """Return the labels that a suite names, in its order."""
+    if isinstance(labels, str):
+        raise DataError(
+            f"{where}: 'labels' is the text {_short(labels)!r}; a list of labels was expected, as in "
+            '["a", "b"]'
+        )
     named = list(labels.values()) if isinstance(labels, Mapping) else list(labels)
     for label in named:
         if not isinstance(label, str):

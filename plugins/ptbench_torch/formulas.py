@@ -77,6 +77,7 @@ def _batch_norm(args: tuple[Any, ...], out: Tensor) -> int:
 
 _SHARED: Mapping[str, Formula] = {
     "convolution": _convolution,
+    "_convolution": _convolution,  # in what torch.jit.trace has recorded
     "linear": _product(0),
     "matmul": _product(0),
     "mm": _product(0),
@@ -115,8 +116,10 @@ FVCORE_MACS: Mapping[str, Formula] = {
 }
 """What fvcore counts. Attention is counted as the two products it stands for: see `count_operations`."""
 
+_PUT_OUT = ("convolution", "_convolution", "linear", "matmul", "bmm", "addmm")
+
 ACTIVATIONS: Mapping[str, Formula] = {
-    **{name: _outputs(1) for name in ("convolution", "linear", "matmul", "bmm", "addmm")},
+    **{name: _outputs(1) for name in _PUT_OUT},
     "scaled_dot_product_attention": lambda args, out: _attention_weights(args, out) + out.numel(),
 }
 """What fvcore counts as activations: the numbers that convolutions and products put out, but for ``mm``."""

@@ -28,15 +28,17 @@ def count_operations(module: nn.Module, inputs: Inputs) -> Operations:
     Two definitions, both in multiply-adds:
 
     * ``macs``: matrix products and convolutions, attention included, whatever kernel does them; as
-      torchvision's ``_ops``. It counts recurrent layers too.
+      torchvision's ``_ops``. It counts recurrent layers too (LSTM, GRU, RNN).
     * ``fvcore_macs``: as ``FlopCountAnalysis`` of fvcore, with normalisations, up-sampling and adaptive
-      pooling. fvcore itself leaves ``F.scaled_dot_product_attention`` out. Here it counts as the two
+      pooling, and like it without recurrent layers. fvcore itself leaves ``F.scaled_dot_product_attention`` out. Here it counts as the two
       matrix products it stands for, since timm's tables and model cards were made with attention
       written as such products; so does ``activations``.
 
     The module runs in eval mode on fake tensors: no weights are moved and nothing large is allocated.
-    Where its forward pass asks for values, which fakes lack, it is run once in earnest. Afterwards it is
-    as it was before: flags, hooks, buffers, and whatever it keeps in its attributes.
+    Where its forward pass asks for values, which fakes lack, and where a part of it is compiled by
+    ``torch.jit``, it is run once in earnest. Afterwards it is as it was before: flags, hooks, buffers and
+    whatever it keeps in its attributes; so are the generators of random numbers. What a first call puts
+    into a cache elsewhere (``lru_cache``, a global) may be fakes: call the module once before.
 
     Raises `ModelError` where the forward pass fails.
 
@@ -44,15 +46,12 @@ def count_operations(module: nn.Module, inputs: Inputs) -> Operations:
     6
     """
     try:
-        count = _run(module, inputs, FakeTensorMode(allow_non_fake_inputs=True))
-    except Exception:  # an operator without a fake, or one whose output shape depends on values
-        try:
-            count = _run(module, inputs, None)
-        except Exception as error:
-            text = " ".join(str(error).split())[:300]
-            raise ModelError(
-                f"the operations of {type(module).__name__} cannot be counted: {type(error).__name__}: {text}"
-            ) from error
+        count = _run_faked(module, inputs) or _run(module, inputs, None)
+    except Exception as error:
+        text = " ".join(str(error).split())[:300]
+        raise ModelError(
+            f"the operations of {type(module).__name__} cannot be counted: {type(error).__name__}: {text}"
+        ) from error
     return Operations(
         macs=count.macs,
         fvcore_macs=count.fvcore_macs,
@@ -62,9 +61,19 @@ def count_operations(module: nn.Module, inputs: Inputs) -> Operations:
     )
 
 
+def _run_faked(module: nn.Module, inputs: Inputs) -> _Count | None:
+    """Run it on fakes; None where that cannot be."""
+    if any(isinstance(part, torch.jit.ScriptModule) for part in module.modules()):
+        return None  # its parameters lie where no fake can be put, or be taken away again
+    try:
+        return _run(module, inputs, FakeTensorMode(allow_non_fake_inputs=True))
+    except Exception:  # an operator without a fake, or one whose output shape depends on values
+        return None
+
+
 def _run(module: nn.Module, inputs: Inputs, fake: FakeTensorMode | None) -> _Count:
     count = _Count()
-    with torch.inference_mode(), _untouched(module), _without_fast_path():
+    with _same_random(module), torch.inference_mode(), _untouched(module), _without_fast_path():
         positional = [] if isinstance(inputs, Mapping) else list(inputs)
         named = dict(inputs) if isinstance(inputs, Mapping) else {}
         if fake:
@@ -125,7 +134,7 @@ def _untouched(module: nn.Module) -> Iterator[None]:
     """Put a module into eval mode; afterwards undo that and whatever its forward pass has assigned.
 
     A module that keeps a table it computed (positions, masks) would else keep a fake. Containers keep
-    their identity, since the handles of hooks refer to them.
+    their identity, since the handles of hooks refer to them; tensors too, and their numbers are put back.
     """
     modules = list(module.modules())
     before = [dict(vars(m)) for m in modules]
@@ -133,17 +142,48 @@ def _untouched(module: nn.Module) -> Iterator[None]:
         {key: value.copy() for key, value in state.items() if isinstance(value, dict | list)}
         for state in before
     ]
+    training = [m.training for m in modules]
+    numbers = [(t, t.clone()) for t in _changeable(modules) if t.layout == torch.strided and not t.is_meta]
     module.eval()
     try:
         yield
     finally:
-        for m, state, contents in zip(modules, before, inside, strict=True):
+        for m, state, contents, flag in zip(modules, before, inside, training, strict=True):
             vars(m).clear()
             vars(m).update(state)
             for key, value in contents.items():
                 held = state[key]
                 held.clear()
                 held.extend(value) if isinstance(held, list) else held.update(value)
+            if m.training != flag:  # torch.jit keeps it elsewhere
+                m.training = flag
+        for tensor, kept in numbers:
+            if not torch.equal(tensor, kept):
+                tensor.copy_(kept)
+
+
+def _changeable(modules: list[nn.Module]) -> list[Tensor]:
+    """Return what a forward pass may change in place: buffers, and tensors in plain attributes."""
+    found: dict[int, Tensor] = {}
+
+    def look(value: object, depth: int = 0) -> None:
+        if isinstance(value, Tensor) and not isinstance(value, nn.Parameter):
+            found[id(value)] = value
+        elif isinstance(value, dict | list | tuple) and depth < 3:
+            for one in value.values() if isinstance(value, dict) else value:
+                look(one, depth + 1)
+
+    for module in modules:
+        look([*module.buffers(recurse=False), *(v for k, v in vars(module).items() if k != "_parameters")])
+    return list(found.values())
+
+
+@contextmanager
+def _same_random(module: nn.Module) -> Iterator[None]:
+    """Leave the generators of the CPU and of the module's CUDA devices as they are."""
+    devices = {t.device for t in (*module.parameters(), *module.buffers()) if t.is_cuda}
+    with torch.random.fork_rng(sorted(device.index for device in devices), device_type="cuda"):
+        yield
 
 
 @contextmanager

@@ -21,6 +21,7 @@ from ptbench import (
     DataRequest,
     Rows,
     Source,
+    checked_shares,
     cut_rows,
     nearest,
     split_of,
@@ -48,7 +49,7 @@ def describe(request: DataRequest) -> DataDescription:
     columns = tuple(next(iter(layout.values())))
     splits: dict[str, int | None]
     if (cut := request.options.get("cut")) is not None:
-        splits = dict.fromkeys(["train", *cut])
+        splits = dict.fromkeys(["train", *checked_shares(cut, str(path))])
     else:
         splits = {split: lengths[next(iter(arrays.values()))] for split, arrays in layout.items()}
     return DataDescription(columns, splits, quick=path.stat().st_size < QUICK_BYTES)

@@ -12,7 +12,16 @@ from functools import lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ptbench import Claim, ClaimSet, DataError, Measured, Operations, Option
+from ptbench import (
+    Claim,
+    ClaimSet,
+    Measured,
+    ModelError,
+    Operations,
+    Option,
+    UsageError,
+    nearest,
+)
 from ptbench_vision.cards import CARDS
 
 if TYPE_CHECKING:
@@ -80,20 +89,28 @@ def timm_claims(options: Mapping[str, Any]) -> Iterable[Claim]:
 def _table_claims(path: Path) -> list[Claim]:
     try:
         with path.open(encoding="utf-8", newline="") as file:
-            rows = list(csv.DictReader(file))
+            reader = csv.DictReader(file)
+            rows, there = list(reader), reader.fieldnames or ()
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"{path}: cannot be read: {error}") from None
+        raise UsageError(f"{path}: cannot be read: {error}") from None
+    if lacking := [column for column in TABLE_COLUMNS if column not in there]:
+        raise UsageError(f"{path}: has no column '{lacking[0]}'; {nearest(lacking[0], there)}")
+    if not rows:
+        raise UsageError(f"{path}: has no rows")
     claims: list[Claim] = []
     for line, row in enumerate(rows, start=2):
         if not all(row.get(column) for column in TABLE_COLUMNS):
-            raise DataError(f"{path}: line {line} lacks one of the columns {', '.join(TABLE_COLUMNS)}")
+            empty = next(column for column in TABLE_COLUMNS if not row.get(column))
+            raise UsageError(f"{path}: line {line}: '{empty}' is empty")
         name, *numbers = (row[column] for column in TABLE_COLUMNS)
         if name.startswith(REPARAMETERISED):
             continue
         try:
             size, figures = int(numbers[0]), tuple(map(float, numbers[1:]))
-        except ValueError as error:
-            raise DataError(f"{path}: line {line}: {error}") from None
+        except ValueError:
+            told = ", ".join(f"{c} '{n[:20]}'" for c, n in zip(TABLE_COLUMNS[1:], numbers, strict=True))
+            expected = "whole pixels and three numbers were expected"
+            raise UsageError(f"{path}: line {line}: {told}; {expected}") from None
         claims += _timm_claims(name, size, figures, digits=2, source=f"{path.name}, line {line}", near=0.01)
     return claims
 
@@ -132,6 +149,8 @@ def _torchvision_cost(name: str, size: int, build: tuple[tuple[str, Any], ...]) 
 def _timm_cost(name: str, size: int) -> Cost:
     import timm
 
+    if not timm.is_model(name.partition(".")[0]):  # a name with a colon would be looked for on a hub
+        raise ModelError(f"timm has no model '{name}'; {nearest(name, timm.list_models())}")
     config = timm.get_pretrained_cfg(name)
     fixed = config is not None and config.fixed_input_size and config.input_size[-1] != size
     extra = {"img_size": size} if fixed else {}

@@ -8,7 +8,20 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from ptbench import Adapter, Column, DataError, Kind, Option, Rows, Task, TaskRequest, build_task, nearest
+from ptbench import (
+    UNCUT,
+    Adapter,
+    Column,
+    DataError,
+    Kind,
+    Option,
+    Rows,
+    Task,
+    TaskRequest,
+    Unread,
+    build_task,
+    nearest,
+)
 from ptbench_vision.cells import image_cell
 from ptbench_vision.checking import check_images
 from ptbench_vision.images import Checked
@@ -45,8 +58,8 @@ TRAITS = {
 }
 """What to say of images that are read, and are not quite what they seem (`ptbench_vision.images.TRAITS`)."""
 PATH = "path"
-ROW_ID = "id of the row"
-"""The column that the adapter adds; its spaces keep it apart from names that anyone uses."""
+ROW_ID, CELLS = "number of the row", "cell of the image"
+"""The columns that the adapter adds; their spaces keep them apart from names that anyone uses."""
 
 
 def columns(options: Mapping[str, Any]) -> tuple[str, ...]:
@@ -74,9 +87,10 @@ def build(rows: Mapping[str, Rows], request: TaskRequest) -> Task:
         for name in wanted:
             if name not in given:
                 raise DataError(f"{where}: {split} has no column '{name}'; {nearest(name, given)}")
-    id_column = options.get("id") or _path_column(splits)
+    id_column = options.get("id") or _default_ids(splits)
     kept: dict[str, Rows] = {}
     unread: dict[str, Mapping[str, int]] = {}
+    left_out: list[Unread] = []
     traits: Counter[str] = Counter()
     for split, given in splits.items():
         cells = [image_cell(value, request.root) for value in given[image]]
@@ -84,7 +98,12 @@ def build(rows: Mapping[str, Rows], request: TaskRequest) -> Task:
         checked = check_images(cells)
         read, unread[split] = _read(checked, f"{where}: {split}", request)
         traits.update(trait for row in read for trait in checked[row].traits)
-        columns_given = {ROW_ID: ids, image: cells, target: given[target]}
+        left_out += [
+            Unread(split, str(ids[row]), one.reason, one.message)
+            for row, one in enumerate(checked)
+            if one.reason
+        ]
+        columns_given = {id_column or ROW_ID: ids, CELLS: cells, target: given[target]}
         kept[split] = {name: [values[row] for row in read] for name, values in columns_given.items()}
         if options.get("labels") is None:
             _no_label_lost(given[target], kept[split][target], f"{where}: {split}")
@@ -92,15 +111,15 @@ def build(rows: Mapping[str, Rows], request: TaskRequest) -> Task:
         KIND,
         kept,
         request,
-        inputs={"image": image},
+        inputs={"image": CELLS},
         target=target,
-        id_column=ROW_ID,
+        id_column=id_column or ROW_ID,
         labels=options.get("labels"),
     )
     notes = tuple(
         f"{traits[trait]:,} of the images: {words}" for trait, words in TRAITS.items() if traits[trait]
     )
-    return replace(task, unread=unread, notes=notes)
+    return replace(task, unread=unread, left_out=tuple(left_out), notes=notes)
 
 
 def _read(checked: Sequence[Checked], here: str, request: TaskRequest) -> tuple[list[int], dict[str, int]]:
@@ -131,13 +150,15 @@ def _no_label_lost(before: Sequence[Any], after: Sequence[Any], here: str) -> No
         )
 
 
-def _path_column(splits: Mapping[str, Rows]) -> str | None:
-    """Return the column of paths if it can serve as ids: in every split, and no path twice."""
-    if not all(PATH in given for given in splits.values()):
-        return None
-    paths = [value for given in splits.values() for value in given[PATH]]
-    texts = all(isinstance(value, str | Path) and str(value) for value in paths)
-    return PATH if texts and len(set(map(str, paths))) == len(paths) else None
+def _default_ids(splits: Mapping[str, Rows]) -> str | None:
+    """Return the column of paths if it can serve as ids, else that of rows before a cut, if there was one."""
+    for column in (PATH, UNCUT):
+        if all(column in given for given in splits.values()):
+            values = [value for given in splits.values() for value in given[column]]
+            texts = all(isinstance(value, str | Path) and str(value) for value in values)
+            if texts and len(set(map(str, values))) == len(values):
+                return column
+    return None
 
 
 ADAPTER = Adapter(

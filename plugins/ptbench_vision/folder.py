@@ -15,16 +15,24 @@ from ptbench import (
     DataRequest,
     Rows,
     Source,
+    checked_columns,
+    checked_shares,
     cut_rows,
     nearest,
     split_of,
 )
+from ptbench_vision.images import RAW
 
 SUFFIXES = (
     ".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".gif", ".bmp", ".tif", ".tiff", ".webp",
     ".ppm", ".pgm", ".pbm", ".pnm", ".jp2", ".j2k", ".avif",
 )  # fmt: skip
 """Files that count as images by their name; what is in them is for the adapter to see."""
+OTHERS = (
+    ".heic", ".heif", ".jxl", ".svg", ".svgz", ".psd", ".xcf", ".eps", ".ai", ".pdf", ".dcm", ".exr", ".hdr",
+    ".tga", ".ico", *RAW,
+)  # fmt: skip
+"""Pictures in formats that are not read. They are rows too, so that the adapter counts them as unread."""
 ALL = "all"
 """The split of a folder that no option cuts, as of a file."""
 COLUMNS = ("image", "label", "path")
@@ -34,15 +42,17 @@ QUICK_IMAGES = 500
 
 def describe(request: DataRequest) -> DataDescription:
     """List the classes; the images are counted when they are read."""
-    _, splits = _layout(request)
+    root, splits = _layout(request)
     cut = request.options.get("cut")
     quick = sum(1 for _ in islice(_all_files(splits), QUICK_IMAGES + 1)) <= QUICK_IMAGES
-    return DataDescription(COLUMNS, dict.fromkeys(splits if cut is None else ["train", *cut]), quick=quick)
+    names = splits if cut is None else ["train", *checked_shares(cut, str(root))]
+    return DataDescription(COLUMNS, dict.fromkeys(names), quick=quick)
 
 
 def load(request: DataRequest) -> Mapping[str, Rows]:
     """List every image with its label, sorted by path, and cut where the options say so."""
     root, splits = _layout(request)
+    _labels_differ(splits, root)
     rows = {split: image_rows(folder, root) for split, folder in splits.items()}
     cut = request.options.get("cut")
     if cut is None:
@@ -56,7 +66,7 @@ def image_rows(folder: Path, root: Path) -> Rows:
     A class may have folders inside. Raises `DataError` for an image without a class, and for a class
     without an image, since it would vanish from the labels.
     """
-    loose = [entry.name for entry in _entries(folder) if _is_image(entry)]
+    loose = [entry.name for entry in _entries(folder) if _is_image(entry) and _suffix(entry)]
     if loose:
         more = f" and {len(loose) - 1} more" if len(loose) > 1 else ""
         raise DataError(
@@ -93,7 +103,27 @@ def _layout(request: DataRequest) -> tuple[Path, dict[str, Path]]:
         raise DataError(f"{root} has splits ({', '.join(splits)}), and is not cut; leave 'cut' out")
     if request.options.get("cut") is not None:  # the splits are those of the cut
         return root, splits
-    return root, {split: splits[split] for split in request.wanted(splits)}
+    own = {folder.name: folder for folder in splits.values() if folder != root}
+    named = {**splits, **{name: own[name] for name in own if name in request.splits}}  # "val" as well
+    if not request.splits:
+        return root, splits
+    wanted = {split: named[split] for split in request.wanted(named)}
+    if len(set(wanted.values())) < len(wanted):
+        raise DataError(f"{root}: splits {', '.join(wanted)}: two of these are one folder; they must differ")
+    return root, wanted
+
+
+def _labels_differ(splits: Mapping[str, Path], root: Path) -> None:
+    """Check that no two folders are one label: spaces around a label do not count."""
+    known: dict[str, str] = {}
+    for folder in splits.values():
+        for name in _folders(folder):
+            label = printable_name(name).strip()
+            if known.setdefault(label, name) != name:
+                raise DataError(
+                    f"{root}: the folders {known[label]!r} and {name!r} are one label, '{label}'; join or "
+                    "rename them"
+                )
 
 
 def _splits(root: Path) -> dict[str, Path]:
@@ -127,7 +157,7 @@ def _cut(rows: Rows, request: DataRequest, where: str) -> dict[str, Rows]:
         image if image.is_file() and os.access(image, os.R_OK) else path
         for image, path in zip(rows["image"], rows["path"], strict=True)
     ]
-    given = options.get("cut_by") or ["image"]
+    given = checked_columns(options.get("cut_by") or ["image"], rows, where)
     by = [" content" if column == "image" else column for column in given]
     cut = cut_rows(
         {**rows, " content": content}, options["cut"], options.get("cut_seed", 0), by=by, where=where
@@ -165,7 +195,12 @@ def _entries(folder: Path) -> list[Any]:
 
 
 def _is_image(entry: Any) -> bool:
-    return os.path.splitext(entry.name)[1].lower() in SUFFIXES and not entry.is_dir()
+    """Say whether a file is to be looked at; what has no suffix is known by its content."""
+    return _suffix(entry) in ("", *SUFFIXES, *OTHERS) and not entry.is_dir()
+
+
+def _suffix(entry: Any) -> str:
+    return os.path.splitext(entry.name)[1].lower()
 
 
 def _some_suffixes() -> str:
@@ -174,7 +209,9 @@ def _some_suffixes() -> str:
 
 SOURCE = Source(
     name="folder",
-    description="A folder of images for each class, or train, validation and test with such folders.",
+    description="A folder of images for each class, or train, validation and test with such folders. Other "
+    "pictures (.heic, .svg, raw files) and files without a suffix are looked at too and counted where they "
+    "cannot be read; files that are none (.txt, .csv, hidden ones) are skipped.",
     options=CUT_OPTIONS,
     describe=describe,
     load=load,

@@ -29,10 +29,14 @@ if TYPE_CHECKING:
 
 FORMATS = ("JPEG", "PNG", "GIF", "BMP", "TIFF", "WEBP", "PPM", "JPEG2000", "AVIF")
 """What is tried, as far as the installed PIL has it; formats that run programs (EPS) are not."""
+RAW = (".arw", ".cr2", ".cr3", ".dng", ".nef", ".orf", ".pef", ".raf", ".raw", ".rw2", ".srw")
+"""Raw files of cameras: many are TIFF outside, of which PIL would read a small preview."""
 TRAITS = ("16-bit", "alpha", "frames", "rotated")
 """What `check_image` tells of an image that can be read: scaled to 8 bits, alpha dropped, the first of
 several frames taken, an EXIF rotation not applied."""
 
+LONGEST = 160
+"""The most characters of a name in a message: what stands in a column of paths may be anything."""
 _QUIET: Any = ("ignore", None, Warning, re.compile(r"PIL\."), 0)
 _ORIENTATION = 0x0112
 
@@ -89,7 +93,7 @@ def _fetched(cell: Any) -> Any:
     try:
         return bytes(cell)
     except (OSError, ValueError) as error:
-        raise UnreadableImage("closed", f"{cell!s} cannot be read: {error}") from None
+        raise UnreadableImage("closed", f"{_name(cell)} cannot be read: {error}") from None
 
 
 @contextmanager
@@ -133,10 +137,14 @@ def _opened(cell: Any) -> Iterator[BinaryIO]:
     try:
         file = BytesIO(cell) if isinstance(cell, bytes) else _regular(cell)
     except FileNotFoundError:
-        raise UnreadableImage("missing", f"{cell!s} does not exist") from None
+        url = " (URLs are not fetched: download the images and name their files)" if _is_url(cell) else ""
+        raise UnreadableImage("missing", f"{_name(cell)} does not exist{url}") from None
     except (OSError, ValueError) as error:  # ValueError: a name with a null byte in it
-        raise UnreadableImage("closed", f"{cell!s} cannot be opened: {error}") from None
+        reason = getattr(error, "strerror", None) or error
+        raise UnreadableImage("closed", f"{_name(cell)} cannot be opened: {reason}") from None
     with file:
+        if isinstance(cell, Path) and cell.suffix.lower() in RAW:
+            raise UnreadableImage("not an image", f"{_name(cell)} is a raw file of a camera; convert it")
         if not file.read(1):
             raise UnreadableImage("empty", f"{_name(cell)} is empty")
         yield file
@@ -144,7 +152,7 @@ def _opened(cell: Any) -> Iterator[BinaryIO]:
 
 def _regular(path: Path) -> BinaryIO:
     if not stat.S_ISREG(path.stat().st_mode):  # before it is opened: a pipe would keep us waiting
-        raise UnreadableImage("not a file", f"{path} is a folder, a pipe or a device, not a file")
+        raise UnreadableImage("not a file", f"{_name(path)} is a folder, a pipe or a device, not a file")
     return path.open("rb")
 
 
@@ -164,7 +172,15 @@ def _traits(image: Any) -> frozenset[str]:
 
 
 def _name(cell: Any) -> str:
-    return f"an image of {len(cell):,} bytes" if isinstance(cell, bytes) else str(cell)
+    if isinstance(cell, bytes):
+        return f"an image of {len(cell):,} bytes"
+    text = str(cell)
+    return text if len(text) <= LONGEST else f"{text[: LONGEST // 2]}…{text[-LONGEST // 2 :]}"
+
+
+def _is_url(cell: Any) -> bool:
+    """Say whether a path was a URL, before a folder was put before it."""
+    return isinstance(cell, Path) and any(len(part) > 2 and part.endswith(":") for part in cell.parts[:-1])
 
 
 @cache

@@ -21,6 +21,7 @@ from ptbench import (
     ModelError,
     ModelFacts,
     ModelRequest,
+    Operations,
     PtbenchError,
 )
 from ptbench_torch.operations import count_operations
@@ -84,6 +85,7 @@ class ImageModel:
     def __init__(self, network: Network, engine: ImageEngine) -> None:
         preprocessing = network.preprocessing
         self._engine = engine
+        operations, uncounted = _operations(engine)
         self._facts = ModelFacts(
             parameters=count_parameters(engine.module),
             weights=network.weights,
@@ -98,9 +100,9 @@ class ImageModel:
                 "layout": "channels_last" if engine.channels_last else "contiguous",
                 "batch_size": engine.batch_size,
             },
-            notes=notes_of(network),
+            notes=(*notes_of(network), *uncounted),
             weight_bytes=weight_bytes(engine.module),
-            operations=count_operations(engine.module, (engine.inputs(1),)),
+            operations=operations,
         )
 
     @property
@@ -132,6 +134,14 @@ class ImagePredictor(ImageModel):
     def predict(self, examples: Examples) -> Columns:
         """Return ``scores`` float32[n, labels]."""
         return {"scores": self._engine.run(examples)}
+
+
+def _operations(engine: ImageEngine) -> tuple[Operations | None, tuple[str, ...]]:
+    """Return what an image costs; where that cannot be counted, a note: a score does not hang on it."""
+    try:
+        return count_operations(engine.module, (engine.inputs(1),)), ()
+    except ModelError as error:
+        return None, (f"multiply-adds are not known: {str(error)[:160]}",)
 
 
 def _softmax(logits: Tensor) -> Tensor:

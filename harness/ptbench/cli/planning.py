@@ -30,13 +30,16 @@ def show_plan(plan: Plan, console: Console) -> None:
 
 
 def _notes(plan: Plan) -> dict[str, list[str]]:
-    """Return what a reader of the plan must know, with the models and cells that it is about."""
+    """Return what a reader of the plan must know, with the models, tasks and cells that it is about."""
     notes: dict[str, list[str]] = {}
     for name, model in plan.models.items():
         for note in model.description.notes if model.description else ():
             notes.setdefault(note, []).append(name)
         for word in model.description.trust if model.description else ():
             notes.setdefault(f"the suite allows {word}", []).append(name)
+    for name, task in plan.tasks.items():
+        for note in task.notes:
+            notes.setdefault(note, []).append(name)
     for planned in plan.cells:
         if planned.note:
             place = f"{planned.cell.model.name} x {planned.cell.task.name}"
@@ -72,6 +75,8 @@ def plan_data(plan: Plan) -> Any:
                     "downloads": task.downloads,
                     "problem": task.problem,
                     "note": task.spec.note,
+                    "notes": task.notes,
+                    "unread": task.unread,
                 }
                 for name, task in plan.tasks.items()
             },

@@ -21,6 +21,8 @@ LEGEND = (
     "[green]~[/] cannot be told from the best (paired by example)"
 )
 MAX_NAME = 24
+DISPENSABLE = ("cells", "device", "peak\n(MiB)", "MACs", "front", "protocol")
+"""Columns of the cost table that a narrow terminal does without, in this order."""
 SCORE_WIDTH = 17
 """A column of scores with its frame."""
 
@@ -38,7 +40,7 @@ def _parts(report: Report, width: int) -> Iterator[RenderableType]:
         yield _scores(report, dict(tasks[start : start + fits]), first=start == 0)
     if any(record.status is Status.OK for record in report.records):
         yield Text.from_markup(LEGEND, style="dim")
-        yield _costs(report)
+        yield _costs(report, width)
     yield from _remarks(report)
 
 
@@ -92,32 +94,51 @@ def score_text(value: float, half_width: float) -> str:
     return f"{value:.3f}" + ("" if math.isnan(half_width) else f" ±{half_width:.3f}")
 
 
-def _costs(report: Report) -> Table:
+def _costs(report: Report, width: int) -> Table:
     title = "cost (ex/s: test examples per second; front: tasks where nothing as good is cheaper)"
     table = Table(title=title, title_justify="left", header_style="bold")
-    table.add_column("model", overflow="fold", max_width=MAX_NAME)
-    table.add_column("protocol", overflow="fold", max_width=MAX_NAME)
-    counted = any(record.cost.macs for record in report.records)
-    names = ("cells", "time\n(s)", "ex/s", "front", "params", *(["MACs"] if counted else []), "peak\n(MiB)")
-    for name in (*names, "device"):
-        table.add_column(name, justify="right")
     front = Counter((model, protocol) for _, model, protocol in pareto_front(report))
-    for model, protocol in entries_of(report):
-        records = [r for r in report.records if (r.model, r.label) == (model, protocol)]
-        done = [r for r in records if r.status is Status.OK]
-        table.add_row(
-            Text(model),
-            Text(protocol),
-            f"{len(done)}/{len(records)}",
-            _number(sum(r.cost.seconds or 0.0 for r in done), 1) if done else "",
-            _count(throughput(done) or 0),
-            Text(_count(front[model, protocol]), style="green"),
-            _count(max((r.cost.parameters or 0 for r in done), default=0)),
-            *([_count(max((r.cost.macs or 0 for r in done), default=0))] if counted else []),
-            _number(max((r.cost.peak_memory_mb or 0.0 for r in done), default=0.0) or None, 0),
-            ", ".join(dict.fromkeys(f"{r.device} {r.precision}".strip() for r in done)),
+    rows = [_cost(report, model, protocol, front[model, protocol]) for model, protocol in entries_of(report)]
+    columns = {name: [row[name] for row in rows] for name in (rows[0] if rows else ())}
+    if not any(columns.get("MACs", ())):
+        columns.pop("MACs", None)
+    sizes = {
+        name: min(MAX_NAME, max(len(word) for word in (*name.split("\n"), *cells))) + 3
+        for name, cells in columns.items()
+    }
+    for name in DISPENSABLE:  # rather a column less than names broken in two; the CSV has all
+        if name in columns and sum(sizes[left] for left in columns) + 1 > width:
+            del columns[name]
+    for name in columns:
+        folded = name in ("model", "protocol")
+        table.add_column(
+            name,
+            justify="left" if folded else "right",
+            overflow="fold",
+            max_width=MAX_NAME if folded else None,
         )
+    for row in rows:
+        styles = {"front": "green"}
+        table.add_row(*(Text(row[name], style=styles.get(name, "")) for name in columns))
     return table
+
+
+def _cost(report: Report, model: str, protocol: str, front: int) -> dict[str, str]:
+    """Return what an entry cost, as texts by the heads of their columns."""
+    records = [r for r in report.records if (r.model, r.label) == (model, protocol)]
+    done = [r for r in records if r.status is Status.OK]
+    return {
+        "model": model,
+        "protocol": protocol,
+        "cells": f"{len(done)}/{len(records)}",
+        "time\n(s)": _number(sum(r.cost.seconds or 0.0 for r in done), 1) if done else "",
+        "ex/s": _count(throughput(done) or 0),
+        "front": _count(front),
+        "params": _count(max((r.cost.parameters or 0 for r in done), default=0)),
+        "MACs": _count(max((r.cost.macs or 0 for r in done), default=0)),
+        "peak\n(MiB)": _number(max((r.cost.peak_memory_mb or 0.0 for r in done), default=0.0) or None, 0),
+        "device": ", ".join(dict.fromkeys(f"{r.device} {r.precision}".strip() for r in done)),
+    }
 
 
 def throughput(records: Sequence[Record]) -> float | None:

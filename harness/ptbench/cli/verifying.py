@@ -19,7 +19,11 @@ if TYPE_CHECKING:
 
     from ptbench.catalog import Catalog
     from ptbench.claims import Claim, Finding
+    from ptbench.records import Record
+    from ptbench.runner.plan import Plan
 
+WIDE = 110
+"""Columns that a terminal needs for the sources to stand beside the figures."""
 STYLES = {"reproduced": "green", "off": "bold red", "not published": "dim", "not measured": "yellow"}
 
 
@@ -58,37 +62,44 @@ def verify_command(
     from ptbench.catalog import load_catalog
     from ptbench.cli.modelargs import read_options
     from ptbench.errors import UsageError
-    from ptbench.runner.verify import check_options, chosen, claims_of, good
+    from ptbench.runner.verify import check_options, chosen, claims_of, good, runnable, suite_claims
 
     options = read_options(pairs)
+    records: dict[str, Record] = {}
     with redirect_stdout(sys.stderr):  # what a plugin prints must not stand before the JSON
         catalog = load_catalog()
-        suites = [name for name in names if name.endswith(".toml")]
+        suites = [name for name in names if name.lower().endswith(".toml")]
         sets = [name for name in names if name not in suites] or ([] if suites else catalog.names("claims"))
+        if suites and options and not sets:
+            raise UsageError("-o is for claim sets; a suite says all in its file")
         check_options(sets, options, catalog)
         claims = [claim for name in sets for claim in claims_of(name, options, catalog)]
+        plans = [_plan_suite(Path(suite), catalog) for suite in suites]
+        claims += [claim for plan in plans for claim in suite_claims(plan, records, download)]
+        if not claims:
+            raise UsageError(f"there are no claims in {', '.join(names)}")
+        picked = chosen(claims, match, sample, seed)
+        if not picked:
+            raise UsageError(f"no claim has '{match}' in its subject or quantity; there are {len(claims)}")
         with interruptible():
-            for suite in suites:
-                claims += _run_suite(Path(suite), catalog, output, download, quiet or as_json)
-            picked = chosen(claims, match, sample, seed)
-            if not picked:
-                raise UsageError(
-                    f"no claim has '{match}' in its subject or quantity; there are {len(claims)}"
-                )
-            found = _check(picked, quiet or as_json)
+            for plan in plans:
+                ready = runnable(plan, picked)
+                records |= _run(ready, catalog, output, quiet or as_json) if ready.cells else {}
+            found: list[Finding] = []
+            try:
+                _check(picked, found, quiet or as_json)
+            except KeyboardInterrupt:
+                _show(found, as_json)
+                raise
     _show(found, as_json)
     return 0 if good(found) else 1
 
 
-def _run_suite(path: Path, catalog: Catalog, output: Path, download: bool, quiet: bool) -> list[Claim]:
-    """Run the cells of a suite that have a published figure and can run here; return the figures."""
-    from ptbench import store
-    from ptbench.cli.display import Display
+def _plan_suite(path: Path, catalog: Catalog) -> Plan:
+    """Plan the cells of a suite that have a published figure. Raises `SuiteError`, `UsageError`."""
     from ptbench.errors import SuiteError, UsageError
-    from ptbench.runner.conduct import conduct
     from ptbench.runner.plan import make_plan
     from ptbench.runner.resolve import resolve
-    from ptbench.runner.verify import published_cells, runnable, suite_claims
     from ptbench.suite import load_suite
 
     suite = load_suite(path)
@@ -98,18 +109,23 @@ def _run_suite(path: Path, catalog: Catalog, output: Path, download: bool, quiet
     if not suite.published:
         raise UsageError(f"{path}: has no [[published]] figures; `ptbench run` runs a suite without any")
     wanted = tuple(cell for cell in cells if any(figure.about(cell) for figure in suite.published))
-    plan = make_plan(suite, wanted, catalog)
-    figures = published_cells(plan, download)
-    ready = runnable(plan, figures)
-    if not ready.cells:
-        return suite_claims(figures, {})
-    folder = store.create_run(output, suite.name)
-    with Display(ready, make_console(stderr=True), quiet=quiet) as display:
-        report = conduct(ready, catalog, folder, display)
-    return suite_claims(figures, {record.cell: record for record in report.records})
+    return make_plan(suite, wanted, catalog)
 
 
-def _check(claims: Sequence[Claim], quiet: bool) -> list[Finding]:
+def _run(plan: Plan, catalog: Catalog, output: Path, quiet: bool) -> dict[str, Record]:
+    """Run the cells of a plan as `ptbench run` does; return their records by title."""
+    from ptbench import store
+    from ptbench.cli.display import Display
+    from ptbench.runner.conduct import conduct
+
+    folder = store.create_run(output, plan.suite.name)
+    with Display(plan, make_console(stderr=True), quiet=quiet) as display:
+        report = conduct(plan, catalog, folder, display)
+    return {record.title: record for record in report.records}
+
+
+def _check(claims: Sequence[Claim], found: list[Finding], quiet: bool) -> None:
+    """Check claims and append what is found, so that an interrupted check leaves what it has."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
     from rich.table import Column
 
@@ -123,9 +139,11 @@ def _check(claims: Sequence[Claim], quiet: bool) -> list[Finding]:
         task = bar.add_task("claims", total=len(claims), subject="")
 
         def advanced(finding: Finding) -> None:
+            found.append(finding)
             bar.update(task, advance=1, subject=printable(finding.claim.subject))
 
-        return list(findings(claims, advanced))
+        for _ in findings(claims, advanced):
+            pass
 
 
 def _show(found: Sequence[Finding], as_json: bool) -> None:
@@ -158,7 +176,9 @@ def _table(found: Sequence[Finding], console: Console) -> Table:
     from ptbench.errors import printable
 
     table = Table(header_style="bold")
-    for name in ("subject", "quantity", "published", "measured", "verdict", "source"):
+    names = ["subject", "quantity", "published", "measured", "verdict", "source"]
+    shown = len(names) if console.width >= WIDE else len(names) - 1  # the JSON has the source
+    for name in names[:shown]:
         numbers = name in ("published", "measured")
         table.add_column(name, overflow="fold", justify="right" if numbers else "left", no_wrap=numbers)
     for finding in found:
@@ -168,16 +188,19 @@ def _table(found: Sequence[Finding], console: Console) -> Table:
         if measured and measured.n is not None:
             details.append(f"n = {measured.n:,}")
         if details:
-            joint = ": " if finding.verdict.value == "not measured" else " "
-            verdict.append(joint + printable("; ".join(details)), style="default")
-        table.add_row(
+            joints = {"not measured": ": ", "off": " "}
+            verdict.append(
+                joints.get(finding.verdict.value, ", ") + printable("; ".join(details)), style="default"
+            )
+        cells = [
             Text(printable(claim.subject)),
             Text(printable(claim.quantity)),
             Text(printable(_number(claim.published, claim.digits, claim.unit))),
             Text(printable(_measured(finding))),
             verdict,
             Text(printable(claim.source)),
-        )
+        ]
+        table.add_row(*cells[:shown])
     return table
 
 
@@ -189,7 +212,8 @@ def _measured(finding: Finding) -> str:
     text = _number(measured.value, digits, claim.unit)
     if measured.low is None or measured.high is None:
         return text
-    places = 4 if digits is None else digits
+    places = 4 if digits is None else max(digits, 3)
+    text = _number(measured.value, places, claim.unit)
     return f"{text} [{measured.low:.{places}f}, {measured.high:.{places}f}]"
 
 

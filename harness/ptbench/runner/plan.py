@@ -14,7 +14,7 @@ from pathlib import Path
 from ptbench.catalog import Catalog
 from ptbench.data import Task
 from ptbench.errors import DataError, ModelError, PluginError, PtbenchError, nearest, one_line
-from ptbench.evaluate import chosen_capability
+from ptbench.evaluate import chosen_capability, unread_notes
 from ptbench.loading import describe_data, load_task, metrics_of, model_request
 from ptbench.model import Capability, Download, ModelDescription
 from ptbench.offers import (
@@ -57,6 +57,9 @@ class TaskPlan:
     facts: TaskFacts | None = None
     downloads: tuple[Download, ...] = ()
     problem: str = ""
+    notes: tuple[str, ...] = ()
+    """What reading it brought to light, if it was read: what was left out, and why."""
+    unread: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,8 +168,12 @@ def _plan_task(spec: TaskSpec, base: Path, catalog: Catalog) -> TaskPlan:
         if not isinstance(described, DataDescription):
             raise PluginError(f"describe returned a {type(described).__name__}, no DataDescription")
         wanted = adapter.columns(adapter.filled(spec.options))
+        notes: tuple[str, ...] = ()
+        unread: Mapping[str, Mapping[str, int]] = {}
         if described.quick:
-            facts = _facts(load_task(spec, base, catalog), kind)
+            task = load_task(spec, base, catalog)
+            facts, unread = _facts(task, kind), task.unread
+            notes = (*unread_notes(task), *task.notes)
         else:
             facts = TaskFacts(kind, splits=described.splits)
             for column in wanted if described.columns is not None else ():
@@ -177,7 +184,7 @@ def _plan_task(spec: TaskSpec, base: Path, catalog: Catalog) -> TaskPlan:
         text = _told(error, plugin, str(catalog.owner(Adapter.group, spec.adapter)))
         text = text if f"task '{spec.name}'" in text else f"task '{spec.name}': {text}"
         return TaskPlan(spec, kind.name, plugin, metrics, problem=text)
-    return TaskPlan(spec, kind.name, plugin, metrics, facts, described.downloads)
+    return TaskPlan(spec, kind.name, plugin, metrics, facts, described.downloads, notes=notes, unread=unread)
 
 
 def _facts(task: Task, kind: Kind) -> TaskFacts:

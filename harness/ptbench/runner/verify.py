@@ -80,28 +80,12 @@ def good(found: Sequence[Finding]) -> bool:
     return not any(finding.verdict is Verdict.OFF or finding.failed for finding in found)
 
 
-def published_cells(plan: Plan, download: bool = False) -> list[tuple[Published, PlannedCell]]:
-    """Return each published figure with each cell that it is about.
+def suite_claims(plan: Plan, records: Mapping[str, Record], download: bool = False) -> list[Claim]:
+    """Return the published figures as claims, measured by the records of their cells (by title).
 
-    A cell that would have to bring something first has that as its problem, unless ``download``.
+    The records may come later, as long as they are there when a claim is checked. A cell that would have
+    to bring something first has that as its obstacle, unless ``download``; one that the plan refuses fails.
     """
-    ready = [
-        planned if planned.problem or download else replace(planned, problem=_missing(plan, planned))
-        for planned in plan.cells
-    ]
-    return [(figure, p) for figure in plan.suite.published for p in ready if figure.about(p.cell)]
-
-
-def runnable(plan: Plan, figures: Sequence[tuple[Published, PlannedCell]]) -> Plan:
-    """Return the plan of those cells alone that have a published figure and can run."""
-    cells = {planned.cell.id: planned for _, planned in figures if not planned.problem}
-    return replace(plan, cells=tuple(cells.values()))
-
-
-def suite_claims(
-    figures: Sequence[tuple[Published, PlannedCell]], records: Mapping[str, Record]
-) -> list[Claim]:
-    """Return the published figures as claims, measured by the records of their cells (by cell id)."""
     return [
         Claim(
             subject=planned.cell.title,
@@ -109,14 +93,25 @@ def suite_claims(
             published=figure.value,
             digits=figure.digits,
             source=figure.source,
-            obstacle=planned.problem,
-            measure=partial(_measured, figure, records.get(planned.cell.id)),
+            obstacle="" if planned.problem or download else _missing(plan, planned),
+            measure=partial(_measured, figure, planned, records),
         )
-        for figure, planned in figures
+        for figure in plan.suite.published
+        for planned in plan.cells
+        if figure.about(planned.cell)
     ]
 
 
-def _measured(figure: Published, record: Record | None) -> Measured:
+def runnable(plan: Plan, claims: Iterable[Claim]) -> Plan:
+    """Return the plan of those cells alone that these claims are about and that can run."""
+    titles = {claim.subject for claim in claims if not claim.obstacle}
+    return replace(plan, cells=tuple(p for p in plan.cells if p.cell.title in titles and not p.problem))
+
+
+def _measured(figure: Published, planned: PlannedCell, records: Mapping[str, Record]) -> Measured:
+    if planned.problem:
+        raise ModelError(planned.problem)
+    record = records.get(planned.cell.title)
     if record is None:
         raise ModelError("its cell was not run")
     if record.status is not Status.OK:

@@ -17,7 +17,7 @@ from tests.conftest import Ptbench, Written
 from tests.plugins.vision.pictures import bad_files, classes, encoded, jpeg, noise, write
 
 import ptbench_vision
-from ptbench import DataError, DataRequest, Reference, Rows, Task, TaskRequest, testing
+from ptbench import DataError, DataRequest, Reference, Rows, Task, TaskRequest, cut_rows, testing
 from ptbench.files import SOURCE as FILE
 from ptbench_sklearn.data import SOURCE as SKLEARN
 from ptbench_vision.classification import ADAPTER, KIND
@@ -83,6 +83,33 @@ def test_what_cannot_be_read_is_left_out_and_counted(tmp_path: Path) -> None:
     assert task.split("test").targets.tolist() == [0, 1]
 
 
+def test_what_is_left_out_is_named(tmp_path: Path) -> None:
+    write(tmp_path / "good.jpg", jpeg())
+    names = ["good.jpg", "good.jpg", "no.jpg", "x.nef"]
+    write(tmp_path / "x.nef", encoded(noise(), "TIFF"))
+    task = build({"test": {**rows(*names), "n": [4, 5, 6, 7]}}, tmp_path, id="n")
+    first, second = task.left_out
+    assert (first.split, first.id, first.reason) == ("test", "6", "missing")
+    assert (second.id, second.reason) == ("7", "not an image")
+    assert "x.nef is a raw file of a camera; convert it" in second.message
+
+
+def test_rows_of_a_cut_keep_their_numbers() -> None:
+    uncut = rows(*(noise(seed=i) for i in range(16)))
+    cut = cut_rows(uncut, {"test": 0.4}, by=["image"], content={"image": lambda value: value})
+    task = build(cut)
+    ids = [example for split in task.splits.values() for example in split.examples.ids]
+    assert sorted(ids) == sorted(f"all-{i}" for i in range(16))
+    for split in task.splits.values():
+        for example, cell in zip(split.examples.ids, split.examples["image"], strict=True):
+            assert np.array_equal(cell, uncut["image"][int(example.removeprefix("all-"))])
+
+
+def test_names_in_messages_are_short_and_urls_are_told(tmp_path: Path) -> None:
+    assert len(complaint({"test": rows("iVBOR" * 2000, "AAAA" * 100)}, tmp_path)) < 400 + len(str(tmp_path))
+    assert "(URLs are not fetched: " in complaint({"test": rows("https://a.org/x/y.jpg")}, tmp_path)
+
+
 def test_ids_stay_when_a_file_breaks(tmp_path: Path) -> None:
     root = classes(tmp_path / "data", "a b", each=3)
     paths = [f"{name}/{i:02}.jpg" for name in "ab" for i in range(3)]
@@ -134,6 +161,9 @@ GONE = rows("no.jpg", "nor.jpg")
         ({"test": TWO}, {"input": "imag"}, "test has no column 'imag'; did you mean 'image'?"),
         ({"test": TWO}, {"target": "lable"}, "no column 'lable'; did you mean 'label'?"),
         ({"test": TWO}, {"id": "key"}, "test has no column 'key'"),
+        ({"test": TWO}, {"id": "label", "labels": ["a"]}, "'labels' has only 'a'"),
+        ({"test": {**TWO, "label": list("aa")}, "train": TWO}, {"id": "label"}, "; ids in 'label' must differ"),
+        ({"test": {**TWO, "label": np.eye(2)}}, {}, "test, row 1: 'label' is a list ([1. 0.]); a label was"),
         ({}, {}, "there are no rows at all"),
         ({"test": rows()}, {}, "test is empty"),
     ],
@@ -258,11 +288,20 @@ def test_a_suite_with_broken_images(ptbench: Ptbench, written: Written, tmp_path
     suite = written("pets.toml", SUITE)
     planned = ptbench("plan", suite)
     assert planned.code == 0, planned.err
+    assert "inputs could not be read, left out: " in planned.out
     called = ptbench("run", suite, "--output", tmp_path / "out", "--json")
     assert called.code == 0, called.err
     (record,) = json.loads(called.out)["records"]
     assert record["kind"] == "image-classification"
     assert 0 < record["n"] < 30
+    (listed,) = tmp_path.glob("out/*/*/unread/*.csv")
+    assert record["files"][-1] == "unread/pets.csv"
+    assert "what could not be read is listed in unread/pets.csv" in record["notes"]
+    lines = pd.read_csv(listed)
+    assert list(lines) == ["split", "id", "reason", "message"]
+    assert sorted(lines["id"])[0].startswith("dog/")
+    (told,) = json.loads(ptbench("plan", suite, "--json").out)["tasks"].values()
+    assert sum(sum(reasons.values()) for reasons in told["unread"].values()) == len(lines)
 
 
 def test_what_images_are_not_quite_is_told(tmp_path: Path) -> None:

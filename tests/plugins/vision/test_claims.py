@@ -9,7 +9,7 @@ import pytest
 from ptbench import testing
 from ptbench.catalog import Catalog, load_catalog
 from ptbench.claims import Finding, Verdict
-from ptbench.errors import DataError, UsageError
+from ptbench.errors import UsageError
 from ptbench.runner.verify import chosen, claims_of, findings
 
 SMALL = (
@@ -92,15 +92,15 @@ def test_a_model_that_timm_does_not_know_costs_its_own_claims_alone(catalog: Cat
     ("text", "told"),
     [
         (None, "cannot be read"),
-        ("model,gmacs\na,1\n", "line 2 lacks one of the columns"),
-        (HEADER + "resnet18,small,1,1,1,1\n", "line 2: invalid literal"),
+        ("model,gmacs\na,1\n", "has no column 'infer_img_size'"),
+        (HEADER + "resnet18,small,1,1,1,1\n", "line 2: infer_img_size 'small'"),
     ],
 )
 def test_a_table_that_is_none_is_told(catalog: Catalog, tmp_path: Path, text: str | None, told: str) -> None:
     table = tmp_path / "t.csv"
     if text is not None:
         table.write_text(text, "utf-8")
-    with pytest.raises(DataError, match=told):
+    with pytest.raises(UsageError, match=told):
         claims_of("timm", {"table": str(table)}, catalog)
 
 
@@ -116,3 +116,13 @@ def test_a_sample_of_timms_own_table_is_met(catalog: Catalog, truth: Path) -> No
     found = list(findings(picked, lambda finding: None))
     met = [f for f in found if f.verdict is Verdict.REPRODUCED]
     assert len(met) >= 0.95 * len(found), [f for f in found if f.verdict is not Verdict.REPRODUCED]
+
+
+def test_a_name_with_a_colon_is_not_looked_for_on_a_hub(catalog: Catalog, tmp_path: Path) -> None:
+    table = tmp_path / "t.csv"
+    table.write_text(
+        "model,infer_img_size,param_count,infer_gmacs,infer_macts\nhf_hub:timm/resnet18.a1_in1k,224,1,1,1\n"
+    )
+    found = list(findings(claims_of("timm", {"table": str(table)}, catalog), lambda finding: None))
+    assert {(f.verdict, f.failed) for f in found} == {(Verdict.UNMEASURED, True)}
+    assert "timm has no model 'hf_hub:timm/resnet18.a1_in1k'" in found[0].reason

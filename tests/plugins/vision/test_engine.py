@@ -146,3 +146,13 @@ def test_pixels_are_what_they_are() -> None:
     )
     with pytest.raises(ModelError, match="did you mean 'grey'"):
         PIXELS.describe(replace(request, reference=Reference("pixels", "gray")))
+
+
+def test_a_score_does_not_hang_on_counting(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(module: Any, inputs: Any) -> Any:
+        raise ModelError("the operations of Flex cannot be counted")
+
+    monkeypatch.setattr("ptbench_vision.visionmodels.count_operations", fail)
+    facts = embedder().facts
+    assert facts.operations is None
+    assert "multiply-adds are not known: the operations of Flex cannot be counted" in facts.notes

@@ -160,6 +160,53 @@ def test_splits_and_something_else(tmp_path: Path) -> None:
     assert "and 'extra' beside them; rename or move one of them" in complaint(tmp_path)
 
 
+def test_pictures_that_are_not_read_are_rows_all_the_same(tmp_path: Path) -> None:
+    root = classes(tmp_path / "data", "cat dog", each=1)
+    for name in (
+        "cat/x.HEIC",
+        "cat/without",
+        "dog/y.svg",
+        "dog/z.nef",
+        "dog/notes.txt",
+        "README",
+        "dog/a.json",
+    ):
+        write(root / name, b"other")
+    write(root / "cat/jpeg", jpeg())
+    assert load(tmp_path)["all"]["path"] == (
+        "cat/00.jpg", "cat/jpeg", "cat/without", "cat/x.HEIC", "dog/00.jpg", "dog/y.svg", "dog/z.nef"
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("names", [("cat ", "cat"), ("train/cat", "test/cat ")])
+def test_two_folders_are_not_one_label(tmp_path: Path, names: tuple[str, str]) -> None:
+    for name in (*names, *(name.replace("cat", "dog").strip() for name in names)):
+        write(tmp_path / "data" / name / "a.jpg", jpeg())
+    told = complaint(tmp_path)
+    assert "'cat'" in told
+    assert "'cat '" in told
+    assert "are one label, 'cat'; join or rename them" in told
+
+
+def test_a_split_may_be_named_as_its_folder(tmp_path: Path) -> None:
+    for name in ("train", "val"):
+        classes(tmp_path / "data" / name, "cat dog", each=2)
+    some = replace(ask(tmp_path, {}), splits=("train", "val"))
+    assert set(SOURCE.load(some)) == set(SOURCE.describe(some).splits or ()) == {"train", "val"}
+    with pytest.raises(DataError, match="two of these are one folder"):
+        SOURCE.load(replace(some, splits=("val", "validation")))
+
+
+def test_a_cut_that_is_none_is_told_by_the_plan_too(tmp_path: Path) -> None:
+    classes(tmp_path / "data", "cat dog", each=9)
+    for options in ({"cut": 0.3}, {"cut": {"tset": 0.3}}):
+        with pytest.raises(DataError, match=r"cut is 0\.3; write cut|did you mean 'test'"):
+            describe(tmp_path, **options)
+    for by, told in ((["text"], "known: image, label, path "), ("image", r'a list .* cut_by = \["image"\]')):
+        with pytest.raises(DataError, match=told):
+            load(tmp_path, cut={"test": 0.3}, cut_by=by)
+
+
 def test_the_source_conforms(tmp_path: Path) -> None:
     classes(tmp_path / "data", each=8)
     testing.check_source(SOURCE, "folder:data", {}, tmp_path)

@@ -99,6 +99,12 @@ def test_a_cut(tmp_path: Path) -> None:
     assert len(train) + len(test) == 40
 
 
+def test_a_cut_that_is_none_is_told_by_the_plan_too(tmp_path: Path) -> None:
+    np.savez(tmp_path / "a.npz", images=IMAGES, labels=np.arange(40))
+    with pytest.raises(DataError, match=r"cut is 0\.3; write cut"):
+        describe(tmp_path, cut=0.3)
+
+
 class Trap:
     """What must never run."""
 
