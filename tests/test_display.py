@@ -74,8 +74,9 @@ def test_a_narrow_terminal_loses_columns_and_no_name(tmp_path: Path) -> None:
         seconds=1.0, examples_per_s=1234.0, parameters=25_557_032, macs=4_089_000_000, peak_memory_mb=900
     )
     facts = {
-        "cell": "c", "suite": "s", "run": "r", "model": "mobilenet_v3_small", "reference": "p:m", "task": "digits",
-        "data": "d:d", "kind": "k", "protocol": "linear_probe", "options": {}, "seed": 0, "status": Status.OK,
+        "cell": "c", "suite": "s", "run": "r", "model": "mobilenet_v3_small", "reference": "p:m",
+        "task": "digits", "data": "d:d", "kind": "k", "protocol": "linear_probe", "options": {}, "seed": 0,
+        "status": Status.OK,
         "scores": (Score("accuracy", 0.9, 0.8, 1.0, 10, True, "wilson"),), "primary": "accuracy", "n": 10,
         "cost": cost, "device": "cpu", "precision": "fp32",
     }  # fmt: skip
@@ -86,5 +87,5 @@ def test_a_narrow_terminal_loses_columns_and_no_name(tmp_path: Path) -> None:
         text = console.export_text()
         assert max(map(len, text.splitlines())) <= width
         assert text.count("mobilenet_v3_small") == 2  # whole, in both tables
-        assert ("cpu fp32" in text) == (width == 160)
+        assert ("cpu fp32" in text) == (width >= 100)
         assert "1,234" in text

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import math
+import os
 import random
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,6 +18,7 @@ from hypothesis import strategies as st
 
 import ptbench
 from ptbench import catalog as catalogs
+from ptbench.cli import profilerows
 from ptbench.cli.profilerows import PROFILE_COLUMNS
 from ptbench.profiles import (
     Fidelity,
@@ -85,6 +87,7 @@ def requests(monkeypatch: pytest.MonkeyPatch) -> Requests:
     real = catalogs.load_catalog
     guest = catalogs.load_plugin(module)
     assert not guest.error
+    monkeypatch.setattr(os, "getloadavg", lambda: (0.0, 0.0, 0.0))  # a busy machine has a note
     monkeypatch.setattr(catalogs, "load_catalog", lambda: catalogs.Catalog([*real().plugins, guest]))
     return heard
 
@@ -152,9 +155,28 @@ def test_the_table_fits(
     lines = called.out.splitlines()
     assert max(map(len, lines)) <= columns
     table = "\n".join(line for line in lines if line.startswith(("┃", "│")))
-    for text in ("p50", "10.0", "400 @8", "1,000", "512"):
+    for text in ("p50", "10.0", "400 @8", "bf16+compile", "n" * 15):
         assert text in table, text
     assert ("22.7 M" in table) == (columns == 160)
+    assert ("512" in table) == (columns > 80)
+
+
+def test_names_are_not_folded_while_a_column_can_go(
+    ptbench: Ptbench, requests: Requests, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    called = ptbench("profile", "costly:known", "--variants", "bf16+channels_last", "--quiet")
+    assert "│ costly:known │ bf16+channels_last │" in called.out
+    assert "peak: memory" not in called.out
+
+
+def test_a_busy_machine_is_noted(
+    ptbench: Ptbench, requests: Requests, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "getloadavg", lambda: (2.1, 0.0, 0.0))
+    monkeypatch.setattr(os, "cpu_count", lambda: 2)
+    called = ptbench("profile", "costly:known", "--quiet")
+    assert "the machine was busy when this began (load 2.1 on 2 cores): times may be too long" in called.out
 
 
 SUITE = """
@@ -214,6 +236,13 @@ def test_one_model_of_a_suite(ptbench: Ptbench, requests: Requests, written: Wri
         (["costly:known", "--variants", "bf16+int8"], "variant 'bf16+int8': a model runs in one precision"),
         (["costly:known", "--batch-sizes", "1,0"], "'1,0' is no list of whole numbers from 1"),
         (["costly:known", "--seconds", "0"], "0.0 is not in the range"),
+        (["costly:known", "--seconds", "inf"], "inf is no time that ends"),
+        (["costly:known", "--seconds", "nan"], "nan is no time that ends"),
+        (["costly:known", "--variants", ""], "'' names none; write, say, fp32"),
+        (["costly:known", "--variants", " ,"], "' ,' names none"),
+        (["costly:known", "--variants", "FP32"], "there is no step 'FP32'; did you mean 'fp32'?"),
+        (["costly:known", "--csv", "/dev/null/x"], "cannot write /dev/null/x: /dev/null is no folder"),
+        (["costly:known", "--output", "/dev/null/out"], "cannot write /dev/null/out/profile.csv: /dev/null"),
         (["costly:known", "-o", "inti=random"], "key 'inti': unknown to provider 'costly'; did you mean"),
         (["costly:known", "-o", "init=none"], "key 'init' is 'none'"),
         (["costly:known", "-o", "init"], "write -o key=value"),
@@ -258,6 +287,52 @@ def test_an_interruption_keeps_what_was_measured(
     assert [row["model"] for row in rows_of(tmp_path / "out" / "profile.csv")] == ["costly:first"]
 
 
+@pytest.mark.parametrize("as_json", [False, True])
+def test_an_interruption_keeps_finished_variants(
+    as_json: bool, ptbench: Ptbench, requests: Requests, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(self: Costly, request: ProfileRequest) -> Sequence[Profile]:
+        request.done(measured(request.variants[0]))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Costly, "profile", interrupted)
+    file = tmp_path / "costs.csv"
+    more = ["--json"] * as_json
+    called = ptbench("profile", "costly:known", "--variants", "fp32,bf16", "--csv", file, *more)
+    assert called.code == 130
+    assert [row["variant"] for row in rows_of(file)] == ["fp32"]
+    assert '"variant": "fp32"' in called.out if as_json else "│ fp32" in called.out
+
+
+def test_a_file_that_fails_after_all_costs_no_table(
+    ptbench: Ptbench, requests: Requests, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*arguments: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(profilerows, "write_csv", full)
+    called = ptbench("profile", "costly:known", "--csv", tmp_path / "x.csv")
+    assert called.code == 1
+    assert "22.7 M" in called.out
+    assert "error: cannot write" in called.err
+    assert "No space left on device" in called.err
+
+
+def test_a_path_makes_no_folder_that_it_only_passes(
+    ptbench: Ptbench, requests: Requests, tmp_path: Path
+) -> None:
+    called = ptbench("profile", "costly:known", "--csv", f"{tmp_path}/new/../sub/x.csv")
+    assert called.code == 0
+    assert [path.name for path in tmp_path.iterdir()] == ["sub"]
+    assert len(rows_of(tmp_path / "sub" / "x.csv")) == 1
+
+
+def test_spaces_and_names_in_messages(ptbench: Ptbench, requests: Requests) -> None:
+    called = ptbench("profile", "costly:known", "baseline:majority", "--variants", "bf16 + compile, fp32")
+    assert requests[0][1].variants == ("bf16+compile", "fp32")
+    assert "not measured: baseline:majority: cannot be profiled: provider" in called.out
+
+
 @pytest.mark.parametrize(("p", "n"), [(0.5, 11), (0.9, 64), (0.99, 662)])
 def test_a_quantile_is_there_only_with_enough_samples(p: float, n: int) -> None:
     assert samples_needed(p) == n
@@ -296,6 +371,9 @@ def test_latency_of_a_thousand() -> None:
         ("compile", "fp32", 21.0, None, None),
         ("compile", "bf16", 21.0, 0.005, None),
         ("bf16", "fp32", 21.0, 0.005, None),
+        ("bf16+channels_last+compile", "channels_last+bf16", 21.0, 0.005, 20.0 / 0.005),
+        ("fp32+compile", "fp32", 21.0, 0.005, 20.0 / 0.005),
+        ("fp32+channels_last+compile", "channels_last", 21.0, 0.005, 20.0 / 0.005),
     ],
 )
 def test_when_compiling_has_paid(

@@ -94,8 +94,9 @@ def test_a_label_without_a_row_in_train_is_told_as_that() -> None:
     with pytest.raises(DataError) as error:
         build_task(KIND, rows, request, inputs={"text": "text"}, target="y")
     assert str(error.value) == (
-        "task 't': test, row 2: label 'c0007' has no row in train (2 in all), and so it is with 1 more; name "
-        "the labels with labels = [...], or, if the data is cut, take another cut_seed or a "
+        "task 't': test, row 2: label 'c0007' has no row in train (2 in all; "
+        "train has c0001, c0307), and so it is with 1 more; "
+        "name the labels with labels = [...], or, if the data is cut, take another cut_seed or a "
         "smaller share"
     )
 

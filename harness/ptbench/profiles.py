@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import count
 from typing import Protocol as Interface
 from typing import runtime_checkable
@@ -30,6 +30,10 @@ STEPS: Mapping[str, str] = {
 """The steps of a variant; ``+`` joins them: ``bf16+compile``."""
 
 
+def _nobody(profile: Profile) -> None:
+    """Nobody waits for single profiles."""
+
+
 @dataclass(frozen=True, slots=True)
 class ProfileRequest:
     """What is to be measured. Device and precision came with the `Settings` that loaded the model."""
@@ -42,6 +46,8 @@ class ProfileRequest:
     inputs: int = 64
     """Seeded random inputs that a variant's outputs are compared on."""
     seed: int = 0
+    done: Callable[[Profile], None] = field(default=_nobody, compare=False, repr=False)
+    """Takes each profile as soon as it is finished, so that an interruption loses only the one at work."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +145,8 @@ def check_variants(names: Sequence[str]) -> None:
         steps = name.split("+")
         for step in steps:
             if step not in STEPS:
-                raise UsageError(f"variant '{name}': there is no step '{step}'; {nearest(step, STEPS)}")
+                hint = nearest(step.lower(), STEPS)
+                raise UsageError(f"variant '{name}': there is no step '{step}'; {hint}")
         if len(set(steps)) < len(steps):
             raise UsageError(f"variant '{name}': a step is there twice")
         if len({*PRECISION_STEPS, "int8"} & set(steps)) > 1:
@@ -179,13 +186,19 @@ def break_even_calls(compiled: Profile, profiles: Sequence[Profile]) -> float | 
 
     The longer first call by what each later call saves, against the same variant without ``compile``.
     """
-    steps = compiled.variant.split("+")
+    steps = _steps(compiled)
     if "compile" not in steps:
         return None
-    plain = "+".join(step for step in steps if step != "compile") or compiled.precision
-    other = next((p for p in profiles if p.variant == plain and p.device == compiled.device), None)
+    plain = steps - {"compile"}
+    other = next((p for p in profiles if _steps(p) == plain and p.device == compiled.device), None)
     ours, theirs = compiled.latency, other.latency if other else None
     if not (ours and theirs and ours.p50 and theirs.p50):
         return None
     saved = theirs.p50 - ours.p50
     return max(ours.first - theirs.first, 0.0) / saved if saved > 0 else float("inf")
+
+
+def _steps(profile: Profile) -> set[str]:
+    """Return the steps of a variant; one that names no precision runs in the model's."""
+    steps = set(profile.variant.split("+"))
+    return steps if steps & {*PRECISION_STEPS, "int8"} else steps | {profile.precision}

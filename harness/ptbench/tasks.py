@@ -124,8 +124,8 @@ def _no_lists(splits: Mapping[str, Rows], target: str, where: str) -> None:
                 what = "table" if isinstance(value, dict) else "list"
                 text = _short(" ".join(str(value).split()))
                 raise DataError(
-                    f"{where}: {split}, row {row}: '{target}' is a {what} ({text}); a label was expected, such "
-                    "as the position of the one in a one-hot list"
+                    f"{where}: {split}, row {row}: '{target}' is a {what} ({text}); a label was expected, "
+                    "such as the position of the one in a one-hot list"
                 )
 
 
@@ -133,17 +133,18 @@ def _trained(
     splits: Mapping[str, Rows], target: str, here: str, values: Sequence[Any], space: Sequence[str]
 ) -> None:
     """Check that train, which says what labels there are, has those of another split."""
-    known = {"", *space}
     new = {_label(value): row for row, value in reversed(list(enumerate(values, start=1)))}
-    lost = [name for name in new if name not in known]
+    lost = sorted(new.keys() - {"", *space}, key=lambda one: new[one])
     if not lost:
         return
-    name = min(lost, key=lambda one: new[one])
+    name = lost[0]
     total = sum(_label(value) == name for columns in splits.values() for value in columns[target])
+    known = f"; train has {', '.join(map(_short, space))}" if len(space) <= 12 else ""
     others = f", and so it is with {len(lost) - 1} more" if len(lost) > 1 else ""
     raise DataError(
-        f"{here}, row {new[name]}: label '{_short(name)}' has no row in train ({total} in all){others}; name "
-        "the labels with labels = [...], or, if the data is cut, take another cut_seed or a smaller share"
+        f"{here}, row {new[name]}: label '{_short(name)}' has no row in train ({total} in all{known})"
+        f"{others}; name the labels with labels = [...], or, if the data is cut, take another cut_seed or a "
+        "smaller share"
     )
 
 

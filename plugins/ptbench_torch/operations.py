@@ -30,9 +30,10 @@ def count_operations(module: nn.Module, inputs: Inputs) -> Operations:
     * ``macs``: matrix products and convolutions, attention included, whatever kernel does them; as
       torchvision's ``_ops``. It counts recurrent layers too (LSTM, GRU, RNN).
     * ``fvcore_macs``: as ``FlopCountAnalysis`` of fvcore, with normalisations, up-sampling and adaptive
-      pooling, and like it without recurrent layers. fvcore itself leaves ``F.scaled_dot_product_attention`` out. Here it counts as the two
-      matrix products it stands for, since timm's tables and model cards were made with attention
-      written as such products; so does ``activations``.
+      pooling, and like it without recurrent layers. fvcore itself leaves
+      ``F.scaled_dot_product_attention`` out. Here it counts as the two matrix products it stands for,
+      since timm's tables and model cards were made with attention written as such products; so does
+      ``activations``.
 
     The module runs in eval mode on fake tensors: no weights are moved and nothing large is allocated.
     Where its forward pass asks for values, which fakes lack, and where a part of it is compiled by

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import math
+import statistics
 import time
 from collections.abc import Callable
 from typing import TypeVar
@@ -53,15 +54,20 @@ def latencies(call: Call, device: torch.device, seconds: float) -> list[float]:
 def throughput(call: Call, batch: int, device: torch.device, seconds: float) -> Throughput:
     """Return all examples by all seconds of a window of calls that are synchronised at its ends only.
 
-    The warm-up tells how many calls fill the budget, at least one.
+    The warm-up tells how many calls fill the budget, at least one; at twice the budget no more are begun.
     """
     calls = max(1, math.ceil(seconds / _warm_up(call, device, seconds)))
 
-    def window() -> None:
-        for _ in range(calls):
+    def window() -> int:
+        latest = time.perf_counter() + 2 * seconds
+        for number in range(1, calls + 1):
             call()
+            if time.perf_counter() > latest:
+                return number
+        return calls
 
-    return Throughput(batch, calls * batch, timed(window, device)[1])
+    done, spent = timed(window, device)
+    return Throughput(batch, done * batch, spent)
 
 
 def peak_memory_mb(call: Call, device: torch.device) -> float | None:
@@ -90,8 +96,8 @@ def out_of_memory(error: Exception) -> bool:
 
 
 def _warm_up(call: Call, device: torch.device, seconds: float) -> float:
-    """Call until it runs steadily; return the seconds of the fastest call."""
+    """Call until it runs steadily; return the seconds of the median call."""
     samples: list[float] = []
     while len(samples) < WARM_UP_CALLS or sum(samples) < WARM_UP_SHARE * seconds:
         samples.append(timed(call, device)[1])
-    return max(min(samples), 1e-7)
+    return max(statistics.median(samples), 1e-7)

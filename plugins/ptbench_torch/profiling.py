@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor, nn
 
-from ptbench import Fidelity, Latency, Operations, Profile, ProfileRequest, Settings, Throughput
+from ptbench import Fidelity, Latency, ModelError, Operations, Profile, ProfileRequest, Settings, Throughput
 from ptbench_torch.device import find_device
 from ptbench_torch.operations import Inputs, count_operations
 from ptbench_torch.parameters import count_parameters
@@ -45,22 +45,29 @@ class Subject:
 def profile_module(subject: Subject, settings: Settings, request: ProfileRequest) -> list[Profile]:
     """Return one profile per variant; one that cannot run, or fails, has its reason, the others go on.
 
-    Raises `ModelError` for a device that is not there, and whatever loading in float32 raises.
+    ``request.done`` is told each of them at once. Raises `ModelError` for a device that is not there and
+    for an output that is no Tensor[n, width], and whatever loading in float32 raises.
     """
     device = find_device(settings.device)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # what a compiler remarks on a model is no part of its cost
         known, outputs = _refer(subject, device, request)
-        return [
-            _measured(replace(known, variant=name, precision=settings.precision), subject, outputs, request)
-            for name in request.variants
-        ]
+        measured: list[Profile] = []
+        for name in request.variants:
+            known = replace(known, variant=name, precision=settings.precision)
+            measured.append(_measured(known, subject, outputs, request))
+            request.done(measured[-1])
+        return measured
 
 
 def compare(outputs: Tensor, expected: Tensor, *, labels: bool) -> Fidelity:
-    """Compare two Tensor[n, width]: labels by their highest score, every number by its difference."""
+    """Compare two Tensor[n, width]: labels by their highest score, every number by its difference.
+
+    Labels tell something only where all numbers are finite and more than one label is expected.
+    """
     outputs, expected = outputs.double(), expected.double()
-    flips = (outputs.argmax(1) != expected.argmax(1)).double().mean().item() if labels else None
+    tells = labels and _finite(outputs) and _finite(expected) and len(_labels(expected)) > 1
+    flips = (outputs.argmax(1) != expected.argmax(1)).double().mean().item() if tells else None
     return Fidelity(len(expected), flips, (outputs - expected).abs().max().item())
 
 
@@ -68,16 +75,39 @@ def _refer(subject: Subject, device: torch.device, request: ProfileRequest) -> t
     """Return what the float32 eager model tells of all variants, and its outputs."""
     variant = Variant.read("fp32", device, "fp32")
     module = subject.load(torch.float32).to(device)
-    operations, notes = _operations(module, variant.inputs(_examples(subject, 1, request.seed)))
+    example = variant.inputs(_examples(subject, 1, request.seed))
+    _apply(module, example)  # caches that a first call fills, anywhere, are to hold no fakes
+    operations, notes = _operations(module, example)
     outputs = _outputs(subject, variant, module, request)
-    if len(outputs) > 1 and bool((outputs == outputs[0]).all()):
-        notes += ("every input gives the same output: flips and error tell nothing",)
+    notes += _emptiness(outputs, subject.labels)
     known = Profile(
         variant="", device=str(device), precision="", input=subject.input,
         threads=torch.get_num_threads() if device.type == "cpu" else None,
         parameters=count_parameters(module), operations=operations, notes=notes,
     )  # fmt: skip
     return known, outputs
+
+
+def _emptiness(outputs: Tensor, labels: bool) -> tuple[str, ...]:
+    """Say where a comparison with these outputs, those of the reference, tells little or nothing."""
+    if not _finite(outputs):
+        return ("outputs in float32 are not finite: flips and error tell nothing",)
+    if len(outputs) > 1 and bool((outputs == outputs[0]).all()):
+        return ("every input gives the same output: flips and error tell nothing",)
+    used, width = len(_labels(outputs)), outputs.shape[1]
+    if labels and used == 1:
+        return ("all random inputs get one label: flips tell nothing",)
+    if labels and used == 2 < width:
+        return (f"all random inputs get one of 2 labels, of {width}: flips tell little",)
+    return ()
+
+
+def _labels(outputs: Tensor) -> set[int]:
+    return set(outputs.argmax(1).tolist())
+
+
+def _finite(outputs: Tensor) -> bool:
+    return bool(outputs.isfinite().all())
 
 
 def _operations(module: nn.Module, inputs: Inputs) -> tuple[Operations | None, tuple[str, ...]]:
@@ -114,9 +144,12 @@ def _passes(
 
     single = call(1)
     _, first = timed(single, device)
-    fidelity = compare(_outputs(subject, variant, module, request), expected, labels=subject.labels)
+    outputs = _outputs(subject, variant, module, request)
+    fidelity = compare(outputs, expected, labels=subject.labels)
     latency = Latency.of(first, latencies(single, device, seconds))
     throughputs, notes = _throughputs(call, device, request)
+    if _finite(expected) and not _finite(outputs):
+        notes = (f"outputs in {variant.precision} are not finite: flips tell nothing", *notes)
     batch = throughputs[-1].batch_size if throughputs else 1
     return replace(
         known,
@@ -156,8 +189,15 @@ def _outputs(
     for start in range(0, request.inputs, FIDELITY_BATCH):
         batch = min(FIDELITY_BATCH, request.inputs - start)
         inputs = variant.inputs(_examples(subject, batch, request.seed + start))
-        rows.append(_apply(module, inputs).float().cpu())
+        rows.append(_checked(_apply(module, inputs), batch).float().cpu())
     return torch.cat(rows)
+
+
+def _checked(output: object, batch: int) -> Tensor:
+    if isinstance(output, Tensor) and output.ndim == 2 and len(output) == batch:
+        return output
+    kind = f"a tensor {list(output.shape)}" if isinstance(output, Tensor) else f"a {type(output).__name__}"
+    raise ModelError(f"gives {kind} for {batch} inputs; one tensor [n, width] was expected")
 
 
 def _examples(subject: Subject, n: int, seed: int) -> Inputs:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -100,6 +101,7 @@ def _int8(module: nn.Module) -> nn.Module:
 
 
 def _compile(module: nn.Module) -> nn.Module:
+    logging.getLogger("torch.utils.cpp_extension").setLevel(logging.ERROR)  # nvcc without a GPU is no news
     compiler: Any = torch.compile  # its annotation says that it returns a function
     options = {"force_disable_caches": True} if COMPILER == "inductor" else None
     compiled: nn.Module = compiler(module, backend=COMPILER, options=options)

@@ -200,7 +200,7 @@ def _is_image(entry: Any) -> bool:
 
 
 def _suffix(entry: Any) -> str:
-    return os.path.splitext(entry.name)[1].lower()
+    return os.path.splitext(str(entry.name))[1].lower()
 
 
 def _some_suffixes() -> str:

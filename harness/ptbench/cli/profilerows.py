@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from ptbench.errors import UsageError, printable
 from ptbench.plain import to_json
 from ptbench.profiles import Profile, break_even_calls
 from ptbench.records import ModelSpec
@@ -23,8 +25,8 @@ PROFILE_COLUMNS = {
     "reason": "Why this row could not be measured; empty where it was.",
     "input": "One example: tokens (none of them padding) or channels x height x width.",
     "parameters": "Exact number of parameters; one that is shared counts once.",
-    "macs": "Multiply-adds of one example in matrix products and convolutions, attention included.",
-    "fvcore_macs": "Multiply-adds as fvcore and timm's tables count them, with normalisations.",
+    "macs": "Multiply-adds of one example in matrix products, convolutions, attention, recurrent layers.",
+    "fvcore_macs": "Multiply-adds as fvcore and timm's tables count them: norms too, recurrent layers not.",
     "activations": "Numbers that convolutions and matrix products put out for one example.",
     "uncounted": "Operators that neither count includes, with how often they are called, as JSON.",
     "weight_bytes": "Bytes of parameters and buffers in memory, in this variant.",
@@ -39,12 +41,13 @@ PROFILE_COLUMNS = {
     "throughput": "Examples per second by batch size, as JSON: all examples by all seconds of the window.",
     "best_examples_per_s": "The highest of them.",
     "best_batch_size": "The batch size that gave it.",
-    "peak_memory_mb": "MiB. CUDA: given out by the allocator; CPU: resident memory of the whole process.",
+    "peak_memory_mb": "MiB. CUDA: given out by the allocator. CPU: resident memory of the whole process, "
+    "with what earlier variants and models left in it: to compare, measure each in a run of its own.",
     "peak_memory_batch_size": "Batch size that memory was measured with: the largest that ran.",
     "fidelity_inputs": "Seeded random inputs on which this variant is compared with float32 eager.",
-    "flipped": "Share of them that get another label; empty for a model without labels.",
+    "flipped": "Share of them that get another label; empty without labels, or where they tell nothing.",
     "max_error": "Largest absolute difference of any output number on them.",
-    "notes": "What to know of this row: batches that memory does not hold, operations not counted.",
+    "notes": "What to know of this row: batches out of memory, operations not counted, a busy machine.",
 }
 """The columns of ``profile.csv`` and their meaning."""
 
@@ -54,8 +57,21 @@ def profile_rows(measured: Sequence[tuple[ModelSpec, Sequence[Profile]]]) -> lis
     return [_row(spec, p, profiles) for spec, profiles in measured for p in profiles]
 
 
+def check_writable(path: Path) -> None:
+    """Raise `UsageError` where a file cannot be written, as far as that can be told without a trace."""
+    place = path.resolve()
+    if place.is_dir():
+        raise UsageError(f"cannot write {printable(str(path))}: it is a folder; name a file")
+    if not place.exists():
+        place = next(parent for parent in place.parents if parent.exists())
+        if not place.is_dir():
+            raise UsageError(f"cannot write {printable(str(path))}: {printable(str(place))} is no folder")
+    if not os.access(place, os.W_OK):
+        raise UsageError(f"cannot write {printable(str(path))}: {printable(str(place))} is not writable")
+
+
 def write_csv(rows: Sequence[Mapping[str, Any]], path: Path) -> None:
-    """Write rows as CSV with inert text."""
+    """Write rows as CSV with inert text; folders are made. Raises `OSError`."""
     import pandas as pd
 
     from ptbench.report import csv_text
@@ -63,6 +79,8 @@ def write_csv(rows: Sequence[Mapping[str, Any]], path: Path) -> None:
     flat = [{k: _text(v) if isinstance(v, dict) else v for k, v in row.items()} for row in rows]
     frame = pd.DataFrame(flat, columns=list(PROFILE_COLUMNS))
     frame = frame.astype(dict.fromkeys(_WHOLE, "Int64"))  # a row without stays empty
+    path = path.resolve()  # of `new/../x` no `new` is made
+    path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(csv_text(frame), "utf-8", "backslashreplace")
 
 

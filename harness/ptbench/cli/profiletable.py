@@ -20,13 +20,16 @@ LEGEND = {
     "tokenising or decoding)",
     "p99\n(ms)": "a p99 needs 662 calls",
     "ex/s @batch": "ex/s @batch: the best throughput and its batch size",
-    "peak\n(MiB)": "peak: memory at the largest batch",
+    "peak\n(MiB)": "peak: memory at the largest batch (on a CPU that of the whole process so far)",
     "flips": "flips: share of seeded random inputs that get another label than from float32 eager",
     "error": "error: largest difference of any output from float32 eager on seeded random inputs",
     "pays\n(calls)": "pays: calls after which compiling has paid",
 }
 """What the columns mean; those that are shown are explained."""
-DROPPED_FIRST = ("params", "load\n(s)", "weights\n(MiB)", "p99\n(ms)", "pays\n(calls)", "MACs")
+DROPPED_FIRST = (
+    "params", "weights\n(MiB)", "load\n(s)", "p99\n(ms)", "pays\n(calls)", "MACs", "first\n(ms)",
+    "peak\n(MiB)",
+)  # fmt: skip
 """Columns that a narrow terminal goes without, in this order; all of them are in the CSV."""
 
 
@@ -154,7 +157,7 @@ def _remarks(rows: Sequence[Mapping[str, Any]]) -> Iterator[Text]:
     for row in rows:
         who = printable(f"{row['model']} {row['variant']}".strip())
         if row["reason"]:
-            yield Text(f"not measured: {who}: {printable(row['reason'])}", style="red")
+            yield Text(f"not measured: {who}: {printable(_without_name(row))}", style="red")
     notes: dict[str, list[str]] = {}
     for row in rows:
         for note in row["notes"].split("; ") if row["notes"] else ():
@@ -162,3 +165,9 @@ def _remarks(rows: Sequence[Mapping[str, Any]]) -> Iterator[Text]:
     for note, about in notes.items():
         where = "" if len(about) == len(rows) else f" ({', '.join(about)})"
         yield Text(f"note: {printable(note + where)}", style="dim")
+
+
+def _without_name(row: Mapping[str, Any]) -> str:
+    """Return why a row was not measured, without the reference that many errors begin with."""
+    reason, name = str(row["reason"]), str(row["reference"])
+    return reason[len(name) :].lstrip(": ") if reason.startswith((f"{name}: ", f"{name} ")) else reason

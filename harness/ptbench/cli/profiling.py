@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import sys
 from collections.abc import Sequence
@@ -24,7 +25,18 @@ if TYPE_CHECKING:
 
 
 def _words(context: click.Context, parameter: click.Parameter, value: str | None) -> tuple[str, ...] | None:
-    return None if value is None else tuple(dict.fromkeys(w.strip() for w in value.split(",") if w.strip()))
+    if value is None:
+        return None
+    words = ("+".join(step.strip() for step in word.split("+")) for word in value.split(",") if word.strip())
+    if not (names := tuple(dict.fromkeys(words))):
+        raise click.BadParameter(f"'{value}' names none; write, say, fp32,bf16+compile")
+    return names
+
+
+def _seconds(context: click.Context, parameter: click.Parameter, value: float) -> float:
+    if not math.isfinite(value):
+        raise click.BadParameter(f"{value} is no time that ends")
+    return value
 
 
 def _sizes(context: click.Context, parameter: click.Parameter, value: str) -> tuple[int, ...]:
@@ -50,7 +62,7 @@ def _sizes(context: click.Context, parameter: click.Parameter, value: str) -> tu
     help="fp32, bf16, fp16, channels_last, int8, compile, or joined: bf16+compile.  [default: the precision]",
 )
 @click.option(
-    "--seconds", type=click.FloatRange(0, min_open=True), default=3.0, show_default=True,
+    "--seconds", type=click.FloatRange(0, min_open=True), callback=_seconds, default=3.0, show_default=True,
     help="Budget of each timed window.",
 )  # fmt: skip
 @click.option("--output", type=click.Path(path_type=Path, file_okay=False), help="Write profile.csv here.")
@@ -79,16 +91,17 @@ def profile_command(
     from rich.text import Text
 
     from ptbench.catalog import load_catalog
-    from ptbench.cli.profilerows import profile_rows, write_csv
-    from ptbench.cli.profiletable import render_profiles
+    from ptbench.cli.profilerows import check_writable
     from ptbench.profiles import ProfileRequest, check_variants
 
     check_variants(variants or ())
+    paths = [path for path in (output / "profile.csv" if output else None, file) if path]
+    for path in paths:
+        check_writable(path)
     settings = {k: v for k, v in (("device", device), ("precision", precision)) if v is not None}
     with redirect_stdout(sys.stderr):  # what a plugin prints is no output of ours
         catalog = load_catalog()
         specs = list(named_models(models, read_options(options), names, settings, catalog))
-    paths = [path for path in (output / "profile.csv" if output else None, file) if path]
     measured: list[tuple[ModelSpec, Sequence[Profile]]] = []
     progress = make_console(stderr=True)
     progress.quiet = quiet or as_json
@@ -101,31 +114,57 @@ def profile_command(
                         raise UsageError(refusal)
                     measured.append((spec, [_failed(spec, refusal)]))
                     continue
-                request = ProfileRequest(variants or (spec.settings.precision,), batch_sizes, seconds)
+                finished: list[Profile] = []  # what is there when the others are interrupted
+                measured.append((spec, finished))
+                request = ProfileRequest(
+                    variants or (spec.settings.precision,), batch_sizes, seconds, done=finished.append
+                )
                 head = f"[{number}/{len(specs)}] {spec.name}: {', '.join(request.variants)}"
                 progress.print(Text(printable(head)), soft_wrap=True)
-                profiles = _profiles(spec, base, catalog, request)
-                measured.append((spec, [replace(p, notes=(*p.notes, *busy)) for p in profiles]))
-    finally:  # an interruption keeps what was measured
-        rows = profile_rows(measured)
-        for path in paths if rows else ():
-            path.parent.mkdir(parents=True, exist_ok=True)
-            write_csv(rows, path)
+                finished[:] = _profiles(spec, base, catalog, request)
+    except KeyboardInterrupt:
+        _show(measured, busy, paths, as_json)
+        raise
+    return 0 if _show(measured, busy, paths, as_json) else 1
+
+
+def _show(
+    measured: Sequence[tuple[ModelSpec, Sequence[Profile]]],
+    busy: tuple[str, ...],
+    paths: Sequence[Path],
+    as_json: bool,
+) -> bool:
+    """Print and write what was measured; return whether nothing is missing."""
+    from ptbench.cli.profilerows import profile_rows, write_csv
+    from ptbench.cli.profiletable import render_profiles
+
+    rows = profile_rows(
+        [(spec, [replace(p, notes=(*p.notes, *busy)) for p in found]) for spec, found in measured]
+    )
     console = make_console()
     if as_json:
         console.out(json.dumps(rows, indent=2), highlight=False)
     else:
         render_profiles(rows, console)
-        for path in paths:
-            console.out(f"wrote {path}", highlight=False)
-    return 1 if any(row["reason"] for row in rows) else 0
+    good = not any(row["reason"] for row in rows)
+    for path in paths if rows else ():
+        try:
+            write_csv(rows, path)
+        except OSError as error:
+            good = False
+            click.echo(f"error: cannot write {printable(str(path))}: {error.strerror or error}", err=True)
+        else:
+            if not as_json:
+                console.out(f"wrote {path}", highlight=False)
+    return good
 
 
 def _busy() -> tuple[str, ...]:
     """Say whether others used this machine when the command began, as far as anybody knows."""
     load, cores = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0, os.cpu_count() or 1
     busy = load >= max(0.5, cores / 4)
-    return (f"others used this machine (load {load:.1f}, {cores} cores): times are too long",) * busy
+    note = f"the machine was busy when this began (load {load:.1f} on {cores} cores)"
+    return (f"{note}: times may be too long",) * busy
 
 
 def _refusal(spec: ModelSpec, base: Path, catalog: Catalog) -> str:

@@ -72,7 +72,7 @@ TEST = split("test", "a text,0", "another,1")
         pytest.param(
             [TRAIN, split("test", "a,0", "b,2")],
             task(),
-            "test, row 2: unknown label '2'; known: 0, 1",
+            "test, row 2: label '2' has no row in train (1 in all; train has 0, 1)",
             id="an unknown label",
         ),
         pytest.param(

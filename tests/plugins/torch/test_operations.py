@@ -226,6 +226,71 @@ def test_the_module_is_left_as_it_was() -> None:
     assert called == [1]
 
 
+def plain_net() -> nn.Module:
+    return nn.Sequential(
+        nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(),
+        nn.Linear(8, 4),
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("compiler", ["script", "trace", "inside"])
+@pytest.mark.filterwarnings("ignore:.torch.jit:FutureWarning", "ignore:.torch.jit:DeprecationWarning")
+def test_modules_of_torch_jit_count_the_same_and_hold_no_fakes(compiler: str) -> None:
+    image = torch.randn(1, 3, 12, 12)
+    plain = plain_net().eval()
+    make: Mapping[str, Callable[[], Any]] = {
+        "script": lambda: torch.jit.script(plain),
+        "trace": lambda: torch.jit.trace(plain, image),
+        "inside": lambda: nn.Sequential(nn.Identity(), torch.jit.script(plain)),
+    }
+    module = make[compiler]().train()
+    before = {name: tensor.clone() for name, tensor in module.state_dict().items()}
+    counted = count_operations(module, (image,))
+    assert counted == count_operations(plain, (image,))
+    assert counted.macs == 8 * 100 * 27 + 32
+    assert all(part.training for part in module.modules())
+    for name, tensor in module.state_dict().items():
+        assert torch.equal(tensor, before[name])
+    assert module(image).shape == (1, 4)
+
+
+class Restless(nn.Module):
+    """A module that changes what it holds in place, and draws; values are asked for or not."""
+
+    def __init__(self, asks: bool) -> None:
+        super().__init__()
+        self.asks, self.norm = asks, nn.BatchNorm1d(4)
+        self.register_buffer("calls", torch.zeros(()))
+        self.table, self.tables = torch.ones(4), {"a": [torch.ones(4)]}
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.calls += 1
+        out: Tensor = x
+        self.norm.train()
+        self.table.mul_(2)
+        self.tables["a"][0].add_(1)
+        if self.asks and not x.isfinite().all():
+            return out
+        out = self.norm(x) + self.table + torch.rand(4)
+        return out
+
+
+@pytest.mark.parametrize("asks", [False, True])
+def test_what_is_changed_in_place_and_drawn_is_put_back(asks: bool) -> None:
+    module = Restless(asks)
+    table, inner = module.table, module.tables["a"][0]
+    before = {name: tensor.clone() for name, tensor in module.state_dict().items()}
+    drawn = torch.get_rng_state()
+    count_operations(module, (torch.randn(2, 4, generator=torch.Generator().manual_seed(0)),))
+    assert torch.equal(torch.get_rng_state(), drawn)
+    for name, tensor in module.state_dict().items():
+        assert torch.equal(tensor, before[name]), name
+    assert module.table is table
+    assert module.tables["a"][0] is inner
+    assert torch.equal(table, torch.ones(4))
+    assert torch.equal(inner, torch.ones(4))
+
+
 def test_a_forward_pass_that_asks_for_values_is_run_in_earnest() -> None:
     linear = nn.Linear(4, 4)
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import math
+import statistics
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -121,6 +123,26 @@ def test_warm_up_is_outside_of_the_window(monkeypatch: pytest.MonkeyPatch) -> No
     slow = 5.0
     result = passes.throughput(call, 8, CPU, seconds=20.0)
     assert (result.examples, result.seconds, result.examples_per_s) == (160, 20.0, 8.0)
+
+
+def test_a_window_goes_by_the_median_call_and_ends_at_twice_its_budget(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now = 0.0
+    costs = [2.0, 0.01, 2.0]
+
+    def call() -> None:
+        nonlocal now
+        now += costs.pop(0) if costs else 2.0
+
+    monkeypatch.setattr(passes.time, "perf_counter", lambda: now)
+    assert statistics.median(costs) == 2.0
+    assert passes.throughput(call, 1, CPU, seconds=10.0).examples == 5
+    costs[:] = [1.0, 1.0, 1.0]  # and slow afterwards: 10 calls would take 100 s
+    monkeypatch.setattr(passes, "WARM_UP_SHARE", 0.0)
+    costs += [10.0] * 10
+    result = passes.throughput(call, 1, CPU, seconds=10.0)
+    assert (result.examples, result.seconds) == (3, 30.0)
 
 
 def test_a_window_holds_at_least_what_a_median_needs(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -255,7 +277,82 @@ def test_fidelity_of_known_outputs() -> None:
     assert (found.inputs, found.flipped, found.max_error) == (4, 0.25, 1.5)
     assert compare(outputs, expected, labels=False).flipped is None
     outputs[0, 0] = math.nan
-    assert math.isnan(compare(outputs, expected, labels=True).max_error)
+    found = compare(outputs, expected, labels=True)
+    assert math.isnan(found.max_error)
+    assert found.flipped is None
+    one_label = torch.tensor([[0.0, 1.0], [0.5, 1.0]])
+    assert compare(one_label, one_label, labels=True).flipped is None
+
+
+def shifted(shift: list[float]) -> Callable[[], nn.Module]:
+    class Shifted(Powers):
+        def forward(self, x: Any) -> Any:
+            return super().forward(x) + torch.tensor(shift, dtype=x.dtype)
+
+    return Shifted
+
+
+@pytest.mark.parametrize(
+    ("shift", "note", "flips"),
+    [
+        ([100.0, 0, 0], "all random inputs get one label: flips tell nothing", None),
+        ([0, 0, -100.0], "all random inputs get one of 2 labels, of 3: flips tell little", 0.0),
+        ([math.nan, 0, 0], "outputs in float32 are not finite: flips and error tell nothing", None),
+    ],
+)
+def test_flips_that_tell_nothing_are_empty(shift: list[float], note: str, flips: float | None) -> None:
+    (row,) = profiles("bf16", build=shifted(shift))
+    assert row.notes == (note,)
+    assert row.fidelity is not None
+    assert row.fidelity.flipped == flips
+
+
+def test_a_precision_that_overflows_is_noted() -> None:
+    class Large(Powers):
+        def forward(self, x: Any) -> Any:
+            return super().forward(x) * 60_000
+
+    (row,) = profiles("fp16", build=Large)
+    assert row.notes == ("outputs in fp16 are not finite: flips tell nothing",)
+    assert row.fidelity is not None
+    assert row.fidelity.flipped is None
+
+
+@pytest.mark.parametrize(
+    ("output", "told"),
+    [
+        (lambda x: (x, x), "gives a tuple for 8 inputs; one tensor"),
+        (lambda x: x[:, 0], r"gives a tensor \[8\] for 8 inputs"),
+        (lambda x: x[:1], r"gives a tensor \[1, 3\] for 8 inputs"),
+    ],
+)
+def test_an_output_that_is_no_table_of_numbers(output: Any, told: str) -> None:
+    class Other(Powers):
+        def forward(self, x: Any) -> Any:
+            return output(super().forward(x))
+
+    with pytest.raises(ModelError, match=told):
+        profiles("fp32", build=Other)
+
+
+def test_a_cache_of_everybody_holds_no_fakes() -> None:
+    @functools.lru_cache
+    def table(n: int) -> Any:
+        return torch.arange(float(n))
+
+    class Cached(Powers):
+        def forward(self, x: Any) -> Any:
+            return super().forward(x) + table(3)
+
+    (row,) = profiles("fp32", build=Cached)
+    assert row.reason == ""
+    assert type(table(3)) is torch.Tensor
+
+
+def test_each_profile_is_told_when_it_is_finished() -> None:
+    told: list[Profile] = []
+    measured = profiles("fp32", "int8", request=replace(QUICK, done=told.append))
+    assert told == measured
 
 
 class Nothing(Powers):

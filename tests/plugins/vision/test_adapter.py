@@ -162,7 +162,11 @@ GONE = rows("no.jpg", "nor.jpg")
         ({"test": TWO}, {"target": "lable"}, "no column 'lable'; did you mean 'label'?"),
         ({"test": TWO}, {"id": "key"}, "test has no column 'key'"),
         ({"test": TWO}, {"id": "label", "labels": ["a"]}, "'labels' has only 'a'"),
-        ({"test": {**TWO, "label": list("aa")}, "train": TWO}, {"id": "label"}, "; ids in 'label' must differ"),
+        (
+            {"test": {**TWO, "label": list("aa")}},
+            {"id": "label", "labels": ["a", "b"]},
+            "; ids in 'label' must differ",
+        ),
         ({"test": {**TWO, "label": np.eye(2)}}, {}, "test, row 1: 'label' is a list ([1. 0.]); a label was"),
         ({}, {}, "there are no rows at all"),
         ({"test": rows()}, {}, "test is empty"),
