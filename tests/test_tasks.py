@@ -43,7 +43,7 @@ def test_labels_are_in_order(values: list[Any], expected: tuple[str, ...]) -> No
 
 
 def test_the_order_is_the_same_in_every_process() -> None:
-    code = "from ptbench.tasks import _ordered; print(_ordered({'1', '01', '1.0', '001', '%s'}))"
+    code = "from ptbench.labels import _ordered; print(_ordered({'1', '01', '1.0', '001', '%s'}))"
     for other in ("nan", "2"):
         found = {
             subprocess.run(

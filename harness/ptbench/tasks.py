@@ -7,7 +7,7 @@ file open.
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, SupportsBytes
 
 import numpy as np
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from ptbench.cut import UNCUT
 from ptbench.data import Examples, Rows, Split, Task
 from ptbench.errors import DataError, nearest
+from ptbench.labels import check_no_lists, check_trained, label_positions, label_space, short
 from ptbench.offers import Kind, TaskRequest
 
 
@@ -57,10 +58,10 @@ def build_task(
         if not len(columns[target]):
             raise DataError(f"{where}: {split} is empty")
     if kind.target.type == "label":
-        _no_lists(splits, target, where)
+        check_no_lists(splits, target, where)
     if id_column is None and all(UNCUT in columns for columns in splits.values()):
         id_column = UNCUT
-    space, renamed = _label_space(kind, splits, target, labels, where)
+    space, renamed = label_space(kind, splits, target, labels, where)
     built = {}
     owner: dict[str, str] = {}
     for split, columns in splits.items():
@@ -77,8 +78,8 @@ def build_task(
         )
         if kind.target.type == "label":
             if labels is None and "train" in splits:
-                _trained(splits, target, here, values, space)
-            targets: NDArray[Any] = _labels(values, space, renamed, here, target)
+                check_trained(splits, target, here, values, space)
+            targets: NDArray[Any] = label_positions(values, space, renamed, here, target)
         elif kind.target.type == "number":
             targets = _numbers(values, here, target)
         else:
@@ -96,7 +97,7 @@ def _ids(columns: Rows, id_column: str | None, split: str, here: str, owner: dic
         place = f"{here}, row {row}"
         if example_id in owner:
             raise DataError(
-                f"{place}: id '{_short(example_id)}' is that of {owner[example_id]} too; "
+                f"{place}: id '{short(example_id)}' is that of {owner[example_id]} too; "
                 f"ids in '{id_column}' must differ"
             )
         owner[example_id] = f"{split}, row {row}"
@@ -116,115 +117,6 @@ def _inputs(values: Sequence[Any], column_type: str, here: str, column: str) -> 
     return texts
 
 
-def _no_lists(splits: Mapping[str, Rows], target: str, where: str) -> None:
-    """Check that no label is a row of numbers, as one-hot labels are."""
-    for split, columns in splits.items():
-        for row, value in enumerate(columns[target], start=1):
-            if isinstance(value, list | tuple | dict) or (isinstance(value, np.ndarray) and value.ndim):
-                what = "table" if isinstance(value, dict) else "list"
-                text = _short(" ".join(str(value).split()))
-                raise DataError(
-                    f"{where}: {split}, row {row}: '{target}' is a {what} ({text}); a label was expected, "
-                    "such as the position of the one in a one-hot list"
-                )
-
-
-def _trained(
-    splits: Mapping[str, Rows], target: str, here: str, values: Sequence[Any], space: Sequence[str]
-) -> None:
-    """Check that train, which says what labels there are, has those of another split."""
-    new = {_label(value): row for row, value in reversed(list(enumerate(values, start=1)))}
-    lost = sorted(new.keys() - {"", *space}, key=lambda one: new[one])
-    if not lost:
-        return
-    name = lost[0]
-    total = sum(_label(value) == name for columns in splits.values() for value in columns[target])
-    known = f"; train has {', '.join(map(_short, space))}" if len(space) <= 12 else ""
-    others = f", and so it is with {len(lost) - 1} more" if len(lost) > 1 else ""
-    raise DataError(
-        f"{here}, row {new[name]}: label '{_short(name)}' has no row in train ({total} in all{known})"
-        f"{others}; name the labels with labels = [...], or, if the data is cut, take another cut_seed or a "
-        "smaller share"
-    )
-
-
-def _label_space(
-    kind: Kind,
-    splits: Mapping[str, Rows],
-    target: str,
-    labels: Sequence[str] | Mapping[str, str] | None,
-    where: str,
-) -> tuple[tuple[str, ...], dict[str, str]]:
-    """Return the labels in order and what each value of the data is called."""
-    if kind.target.type != "label":
-        if labels:
-            raise DataError(f"{where}: 'labels' makes no sense, since {kind.name} has no labels")
-        return (), {}
-    first = splits.get("train") or next(iter(splits.values()))
-    if labels is None:
-        space = _ordered({_label(value) for value in first[target]} - {""})
-    else:
-        space = _named(labels, where)
-    if len(space) < 2:
-        there = f"only '{_short(space[0])}'" if space else "none"
-        column = target if labels is None else "labels"
-        raise DataError(f"{where}: '{column}' has {there} as label; two are the least")
-    if labels is None and len(space) > 100 and len(space) > len(first[target]) / 2:
-        raise DataError(
-            f"{where}: '{target}' has {len(space)} different values in {len(first[target])} rows; "
-            "it looks like a number or a text, not a label (name the labels to insist)"
-        )
-    return space, {**{label: label for label in space}, **(labels if isinstance(labels, Mapping) else {})}
-
-
-def _named(labels: Sequence[str] | Mapping[str, str], where: str) -> tuple[str, ...]:
-    """Return the labels that a suite names, in its order."""
-    if isinstance(labels, str):
-        raise DataError(
-            f"{where}: 'labels' is the text {_short(labels)!r}; a list of labels was expected, as in "
-            '["a", "b"]'
-        )
-    named = list(labels.values()) if isinstance(labels, Mapping) else list(labels)
-    for label in named:
-        if not isinstance(label, str):
-            hint = f'; write "{_label(label)}"' if isinstance(label, int | float) else ""
-            raise DataError(f"{where}: 'labels' has {label!r}; texts in quotes were expected{hint}")
-    space = tuple(dict.fromkeys(named))
-    if len(space) < len(named) and not isinstance(labels, Mapping):
-        raise DataError(f"{where}: 'labels' names one label twice")
-    return space
-
-
-def _ordered(found: Collection[str]) -> tuple[str, ...]:
-    """Return labels sorted, numbers by size; a function of the set, so the same in every process."""
-    try:
-        sizes = {label: float(label) for label in found}
-    except ValueError:
-        return tuple(sorted(found))
-    if not all(map(math.isfinite, sizes.values())):  # nan has no place among numbers
-        return tuple(sorted(found))
-    return tuple(sorted(sizes, key=lambda label: (sizes[label], label)))  # "1", "01" and "1.0" are one size
-
-
-def _labels(
-    values: Sequence[Any],
-    space: tuple[str, ...],
-    renamed: Mapping[str, str],
-    here: str,
-    column: str,
-) -> NDArray[np.int64]:
-    position = {label: i for i, label in enumerate(space)}
-    known = {value: position[label] for value, label in renamed.items()}
-    targets = np.empty(len(values), dtype=np.int64)
-    for row, value in enumerate(values):
-        name = _label(value)
-        if name not in known:
-            what = f"'{column}' is missing" if not name else f"unknown label '{_short(name)}'"
-            raise DataError(f"{here}, row {row + 1}: {what}; {nearest(name, known)}")
-        targets[row] = known[name]
-    return targets
-
-
 def _numbers(values: Sequence[Any], here: str, column: str) -> NDArray[np.float64]:
     targets = np.empty(len(values), dtype=np.float64)
     for row, value in enumerate(values):
@@ -234,23 +126,6 @@ def _numbers(values: Sequence[Any], here: str, column: str) -> NDArray[np.float6
             targets[row] = math.nan
         if not math.isfinite(targets[row]):
             raise DataError(
-                f"{here}, row {row + 1}: '{column}' is '{_short(str(value))}', not a finite number"
+                f"{here}, row {row + 1}: '{column}' is '{short(str(value))}', not a finite number"
             )
     return targets
-
-
-def _label(value: Any) -> str:
-    """Return a label as text: 1, 1.0 and "1" are one label; a missing value is ""."""
-    if value is None:
-        return ""
-    if isinstance(value, bool | np.bool_):
-        return str(bool(value)).lower()
-    if isinstance(value, float | np.floating):
-        if math.isnan(value):
-            return ""
-        return str(int(value)) if float(value).is_integer() else str(value)
-    return str(value).strip()
-
-
-def _short(text: str, length: int = 60) -> str:
-    return text if len(text) <= length else text[: length - 1] + "…"

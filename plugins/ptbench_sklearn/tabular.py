@@ -6,7 +6,19 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from ptbench import Adapter, Column, DataError, Kind, Option, Rows, Task, TaskRequest, build_task, nearest
+from ptbench import (
+    UNCUT,
+    Adapter,
+    Column,
+    DataError,
+    Kind,
+    Option,
+    Rows,
+    Task,
+    TaskRequest,
+    build_task,
+    nearest,
+)
 
 FEATURES = Column("features", "vector")
 
@@ -110,7 +122,8 @@ def _builder(kind: Kind) -> Callable[[Mapping[str, Rows], TaskRequest], Task]:
                     raise DataError(
                         f"{here}, row {row}: {len(vector)} numbers where the first row has {width}"
                     )
-            prepared[split] = {**{name: columns[name] for name in wanted}, VECTORS: vectors}
+            kept = [*wanted, UNCUT] if UNCUT in columns else wanted
+            prepared[split] = {**{name: columns[name] for name in kept}, VECTORS: vectors}
         return build_task(
             kind,
             prepared,
