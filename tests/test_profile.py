@@ -304,6 +304,19 @@ def test_an_interruption_keeps_finished_variants(
     assert '"variant": "fp32"' in called.out if as_json else "│ fp32" in called.out
 
 
+def test_a_plugin_that_fails_midway_keeps_finished_variants(
+    ptbench: Ptbench, requests: Requests, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(self: Costly, request: ProfileRequest) -> Sequence[Profile]:
+        request.done(measured(request.variants[0]))
+        raise RuntimeError("no more")
+
+    monkeypatch.setattr(Costly, "profile", fails)
+    called = ptbench("profile", "costly:known", "--variants", "fp32,bf16", "--json")
+    rows = json.loads(called.out)
+    assert [(row["variant"], row["reason"]) for row in rows] == [("fp32", ""), ("", "RuntimeError: no more")]
+
+
 def test_a_file_that_fails_after_all_costs_no_table(
     ptbench: Ptbench, requests: Requests, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -196,8 +196,10 @@ def _outputs(
 def _checked(output: object, batch: int) -> Tensor:
     if isinstance(output, Tensor) and output.ndim == 2 and len(output) == batch:
         return output
-    kind = f"a tensor {list(output.shape)}" if isinstance(output, Tensor) else f"a {type(output).__name__}"
-    raise ModelError(f"gives {kind} for {batch} inputs; one tensor [n, width] was expected")
+    kind = type(output).__name__
+    if isinstance(output, Tensor):
+        kind = f"tensor {list(output.shape)} for {batch} inputs"
+    raise ModelError(f"gives a {kind}; one tensor [n, width] was expected")
 
 
 def _examples(subject: Subject, n: int, seed: int) -> Inputs:

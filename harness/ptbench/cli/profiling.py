@@ -121,7 +121,7 @@ def profile_command(
                 )
                 head = f"[{number}/{len(specs)}] {spec.name}: {', '.join(request.variants)}"
                 progress.print(Text(printable(head)), soft_wrap=True)
-                finished[:] = _profiles(spec, base, catalog, request)
+                finished[:] = _profiles(spec, base, catalog, request, finished)
     except KeyboardInterrupt:
         _show(measured, busy, paths, as_json)
         raise
@@ -181,7 +181,9 @@ def _refusal(spec: ModelSpec, base: Path, catalog: Catalog) -> str:
     return f"{spec.reference} cannot be profiled: provider '{provider.name}' offers no profile"
 
 
-def _profiles(spec: ModelSpec, base: Path, catalog: Catalog, request: ProfileRequest) -> Sequence[Profile]:
+def _profiles(
+    spec: ModelSpec, base: Path, catalog: Catalog, request: ProfileRequest, finished: Sequence[Profile]
+) -> Sequence[Profile]:
     from ptbench.loading import load_model
     from ptbench.model import Capability
     from ptbench.profiles import Profilable
@@ -194,7 +196,7 @@ def _profiles(spec: ModelSpec, base: Path, catalog: Catalog, request: ProfileReq
             raise PluginError(f"{type(model).__name__}.profile did not return one Profile per variant")
         return profiles
     except (Exception, SystemExit) as error:  # likewise
-        return [_failed(spec, one_line(error))]
+        return [*finished, _failed(spec, one_line(error))]
 
 
 def _failed(spec: ModelSpec, reason: str) -> Profile:

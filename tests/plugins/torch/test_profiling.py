@@ -321,7 +321,7 @@ def test_a_precision_that_overflows_is_noted() -> None:
 @pytest.mark.parametrize(
     ("output", "told"),
     [
-        (lambda x: (x, x), "gives a tuple for 8 inputs; one tensor"),
+        (lambda x: (x, x), "gives a tuple; one tensor"),
         (lambda x: x[:, 0], r"gives a tensor \[8\] for 8 inputs"),
         (lambda x: x[:1], r"gives a tensor \[1, 3\] for 8 inputs"),
     ],
