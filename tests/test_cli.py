@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -307,3 +308,19 @@ def test_a_task_may_be_called_model(ptbench: Ptbench, suite: Path, tmp_path: Pat
     assert ptbench("run", suite, "--output", tmp_path / "out").code == 0
     header = (folder_of(tmp_path / "out") / "leaderboard.csv").read_text().splitlines()[0]
     assert header == "model,protocol,model"
+
+
+def test_waiting_threads_sleep_sooner_unless_the_user_says_otherwise(
+    ptbench: Ptbench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for given, expected in (
+        ({}, "10000"),
+        ({"GOMP_SPINCOUNT": "7"}, "7"),
+        ({"OMP_WAIT_POLICY": "passive"}, None),
+    ):
+        monkeypatch.delenv("GOMP_SPINCOUNT", raising=False)
+        monkeypatch.delenv("OMP_WAIT_POLICY", raising=False)
+        for name, value in given.items():
+            monkeypatch.setenv(name, value)
+        assert ptbench("--version").code == 0
+        assert os.environ.get("GOMP_SPINCOUNT") == expected
