@@ -6,7 +6,6 @@ against the catalog. Every mistake is collected, so that all are shown at once.
 
 from __future__ import annotations
 
-import math
 import re
 import tomllib
 from collections.abc import Callable, Mapping
@@ -14,9 +13,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from ptbench.errors import SuiteError, nearest, printable
-from ptbench.records import Cell
-from ptbench.values import has_type, odd_values, type_names
+from ptbench.errors import SuiteError, nearest
+from ptbench.published import Published, read_published
+from ptbench.shape import Shape
+from ptbench.values import has_type
 
 SETTINGS: Mapping[str, tuple[type, ...]] = {
     "device": (str,),
@@ -36,10 +36,6 @@ TASK_KEYS: Mapping[str, tuple[type, ...]] = {
     "note": (str,),
 }
 ROLES = ("train", "validation", "test")
-PUBLISHED_KEYS: Mapping[str, tuple[type, ...]] = {
-    **dict.fromkeys(("model", "task", "metric", "protocol", "source"), (str,)),
-    "value": (str, float),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,27 +61,6 @@ class Grid:
     tasks: tuple[str, ...]
     protocols: tuple[Entry, ...]
     seeds: tuple[int, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Published:
-    """A figure that somebody published for a cell of the suite, to be verified."""
-
-    where: str
-    model: str
-    task: str
-    metric: str
-    protocol: str
-    """A protocol, or one with its options as tables show it: ``knn (k=5)``."""
-    value: float
-    digits: int
-    """Decimals that were published."""
-    source: str
-
-    def about(self, cell: Cell) -> bool:
-        """Whether it is a figure for this cell, whatever its seed."""
-        names = (cell.model.name, cell.task.name)
-        return names == (self.model, self.task) and self.protocol in (cell.protocol, cell.label)
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,12 +101,8 @@ def load_suite(path: Path) -> Suite:
     return _Reader(path).suite(data, text)
 
 
-class _Reader:
+class _Reader(Shape):
     """Walks the parsed file and collects mistakes."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.mistakes: list[str] = []
 
     def suite(self, data: Mapping[str, Any], text: str) -> Suite:
         tables = dict.fromkeys(("suite", "settings", "models", "tasks"), (dict,))
@@ -163,7 +134,7 @@ class _Reader:
             self.wrong("[[grid]]", 'is missing; write [[grid]] with protocols = ["linear_probe"]')
         reporters = self.strings(head.get("reporters", ["csv"]), "[suite]", "reporters")
         figures = [
-            self.published(figure, i, models, tasks)
+            read_published(self, figure, i, models, tasks)
             for i, figure in enumerate(top.get("published", []), start=1)
         ]
         return Suite(
@@ -219,44 +190,6 @@ class _Reader:
             seeds = [0]
         return Grid(f"{self.path}: {where}", named["models"], named["tasks"], tuple(protocols), tuple(seeds))
 
-    def published(
-        self, value: Any, number: int, models: Mapping[str, Entry], tasks: Mapping[str, Entry]
-    ) -> Published | None:
-        where = "[[published]]" if number == 1 else f"[[published]] number {number}"
-        before = len(self.mistakes)
-        table = self.table(value, PUBLISHED_KEYS, where)
-        for key, known in (("model", models), ("task", tasks)):
-            if key in table and table[key] not in known:
-                hint = nearest(table[key], known)
-                self.wrong(where, f"key '{key}': [{key}s] has no '{table[key]}'; {hint}")
-        for key in ("model", "task", "metric", "value", "source"):
-            if key not in (value if isinstance(value, dict) else PUBLISHED_KEYS):
-                self.wrong(where, f"key '{key}' is missing; a published figure needs it")
-        printed = re.fullmatch(r"(-?\d+(?:\.(\d*))?)\s*(%?)", str(table.get("value", "")).strip())
-        if "value" in table and printed is None:
-            self.wrong(
-                where, f"key 'value' is {table['value']!r}; write it as it is printed: \"91.73 %\", 0.9173"
-            )
-        for key in ("metric", "protocol", "source"):
-            if isinstance(table.get(key), str) and not table[key].strip():
-                self.wrong(where, f"key '{key}' is empty")
-        if len(self.mistakes) > before or printed is None:
-            return None
-        if not math.isfinite(float(printed[1])):
-            self.wrong(where, "key 'value' is too large a number")
-            return None
-        number_text, decimals, percent = printed.groups()
-        return Published(
-            where=f"{self.path}: {where}",
-            model=table["model"],
-            task=table["task"],
-            metric=table["metric"],
-            protocol=table.get("protocol", "as_is"),
-            value=float(number_text) / (100 if percent else 1),
-            digits=len(decimals or "") + (2 if percent else 0),
-            source=table["source"],
-        )
-
     def task(self, entry: Entry) -> None:
         where = entry.place
         self.typed({k: v for k, v in entry.table.items() if k in TASK_KEYS}, TASK_KEYS, where)
@@ -307,42 +240,6 @@ class _Reader:
         elif self.plain(entry.table, place, ""):
             return entry
         return replace(entry, broken=True)
-
-    def plain(self, value: Any, where: str, key: str) -> bool:
-        """Whether all of a value can be compared and written as JSON; what cannot is a mistake."""
-        odd = tuple(odd_values(value, key))
-        for what in odd:
-            self.wrong(where, what)
-        return not odd
-
-    def table(self, value: Any, keys: Mapping[str, tuple[type, ...]], where: str) -> dict[str, Any]:
-        if not isinstance(value, dict):
-            self.wrong(where, f"is {value!r}; a table was expected")
-            return {}
-        for key in value:
-            if key not in keys:
-                self.wrong(where, f"key '{key}': unknown; {nearest(key, keys)}")
-        return self.typed({k: v for k, v in value.items() if k in keys}, keys, where)
-
-    def typed(
-        self, table: Mapping[str, Any], keys: Mapping[str, tuple[type, ...]], where: str
-    ) -> dict[str, Any]:
-        good = {}
-        for key, value in table.items():
-            if has_type(value, keys[key]):
-                good[key] = value
-            else:
-                self.wrong(where, f"key '{key}' is {value!r}; {type_names(keys[key])} was expected")
-        return good
-
-    def strings(self, value: Any, where: str, key: str) -> tuple[str, ...]:
-        if all(isinstance(item, str) for item in value):
-            return tuple(dict.fromkeys(value))
-        self.wrong(where, f"key '{key}' is {value!r}; a list of names was expected")
-        return ()
-
-    def wrong(self, where: str, what: str) -> None:
-        self.mistakes.append(printable(f"{self.path}: {where} {what}"))
 
 
 def task_mistakes(path: Path, place: str, table: Mapping[str, Any]) -> tuple[str, ...]:

@@ -20,8 +20,9 @@ from ptbench.offers import (
     Reporter,
     Source,
 )
+from ptbench.published import Published
 from ptbench.records import Cell, ModelSpec, TaskSpec
-from ptbench.suite import SETTINGS, TASK_KEYS, Entry, Published, Suite, task_mistakes
+from ptbench.suite import SETTINGS, TASK_KEYS, Entry, Suite, task_mistakes
 from ptbench.values import has_type, type_names
 
 

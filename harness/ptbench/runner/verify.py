@@ -11,9 +11,9 @@ from typing import Any
 from ptbench.catalog import Catalog
 from ptbench.claims import Claim, ClaimSet, Finding, Measured, Verdict, check
 from ptbench.errors import ModelError, PluginError, UnknownNameError, UsageError, nearest
+from ptbench.published import Published
 from ptbench.records import Record, Status
 from ptbench.runner.plan import Plan, PlannedCell
-from ptbench.suite import Published
 from ptbench.values import has_type, type_names
 
 
