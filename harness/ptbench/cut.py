@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from ptbench.data import Rows, Split, feed
 from ptbench.errors import DataError, nearest
-from ptbench.offers import Option
+from ptbench.offers import DataRequest, Option
 
 Positions = NDArray[np.intp]
 Content = Callable[[Any], Any]
@@ -39,7 +39,7 @@ CUT_OPTIONS = (
         "Columns whose equal values stay in one split; default: the inputs of the task.",
     ),
 )
-"""The options that a source which cuts has; `cut_rows` reads what they say."""
+"""The options that a source which cuts has; `cut_as_asked` reads what they say."""
 
 
 def cut_rows(
@@ -88,6 +88,25 @@ def cut_rows(
         cut[split] = {name: [values[i] for i in positions] for name, values in rows.items()}
         cut[split] = {UNCUT: [f"all-{i}" for i in positions], **cut[split]}
     return cut
+
+
+def cut_as_asked(rows: Mapping[str, Rows], request: DataRequest, where: str) -> Mapping[str, Rows]:
+    """Return splits as they are, or the only one of them cut as the options of a request say.
+
+    Raises `DataError` like `cut_rows`.
+    """
+    options = request.options
+    if options.get("cut") is None:
+        return rows
+    (whole,) = rows.values()
+    return cut_rows(
+        whole,
+        options["cut"],
+        options.get("cut_seed", 0),
+        by=options.get("cut_by") or (),
+        content=request.content,
+        where=where,
+    )
 
 
 def cut_positions(split: Split, fraction: float, seed: int) -> tuple[Positions, Positions]:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
-from ptbench.cut import CUT_OPTIONS, checked_shares, cut_rows
+from ptbench.cut import CUT_OPTIONS, checked_shares, cut_as_asked
 from ptbench.data import Rows
 from ptbench.delimited import Dialect, brief
 from ptbench.errors import DataError, nearest
@@ -65,17 +65,7 @@ def load(request: DataRequest) -> Mapping[str, Rows]:
     """Read the file of every split that is wanted, and cut where the options say so."""
     path, dialect = _path(request), _dialect(request)
     rows = {split: read_rows(file, dialect) for split, file in _files(path, request).items()}
-    options = request.options
-    if options.get("cut") is None:
-        return rows
-    return cut_rows(
-        rows[ALL],
-        options["cut"],
-        options.get("cut_seed", 0),
-        by=options.get("cut_by") or (),
-        content=request.content,
-        where=str(path),
-    )
+    return cut_as_asked(rows, request, str(path))
 
 
 def root(request: DataRequest) -> Path:

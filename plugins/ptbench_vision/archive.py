@@ -22,7 +22,7 @@ from ptbench import (
     Rows,
     Source,
     checked_shares,
-    cut_rows,
+    cut_as_asked,
     nearest,
     split_of,
 )
@@ -64,17 +64,7 @@ def load(request: DataRequest) -> Mapping[str, Rows]:
             split: {column: _cells(archive[name]) for column, name in arrays.items()}
             for split, arrays in layout.items()
         }
-    options = request.options
-    if options.get("cut") is None:
-        return rows
-    return cut_rows(
-        rows[ALL],
-        options["cut"],
-        options.get("cut_seed", 0),
-        by=options.get("cut_by") or (),
-        content=request.content,
-        where=str(path),
-    )
+    return cut_as_asked(rows, request, str(path))
 
 
 def _path(request: DataRequest) -> Path:
