@@ -129,13 +129,12 @@ def start_engine(
         device=str(device),
         precision=settings.precision,
         weight_bytes=weight_bytes(module, finish),
-        operations=_operations(engine),
         extra=extra,
     )
 
 
-def _operations(engine: Engine) -> Operations | None:
-    """Count what a text of `TOKENS` tokens costs; None where that cannot be counted."""
+def operations_of(engine: Engine) -> Operations | None:
+    """Return what a text of `TOKENS` tokens costs; None where that cannot be counted."""
     reader = engine.reader
     words = torch.full((1, min(TOKENS, reader.max_length)), int(reader.pad == 0), device=engine.device)
     inputs = {"input_ids": words, "attention_mask": torch.ones_like(words)}

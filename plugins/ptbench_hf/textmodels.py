@@ -5,14 +5,15 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ptbench import Columns, Examples, ModelFacts, Settings
+from ptbench import Columns, Examples, ModelFacts, Operations, Settings
 from ptbench_hf.checkpoints import Checkpoint
-from ptbench_hf.engine import Engine, start_engine
+from ptbench_hf.engine import Engine, operations_of, start_engine
 from ptbench_hf.files import find_tokenizer
 from ptbench_hf.heads import Head
 from ptbench_hf.loading import load_backbone, load_classifier
@@ -40,10 +41,15 @@ class TextEmbedder:
             extra={**facts.extra, "pooling": pooling, "normalize": stages[-1:] == ["normalize"]},
         )
 
+    @cached_property
+    def _operations(self) -> Operations | None:
+        """What a text costs, counted when it is first asked for: it is no part of loading."""
+        return operations_of(self._engine)
+
     @property
     def facts(self) -> ModelFacts:
         """What is known of it; truncated texts are counted since it was loaded."""
-        return _counted(self._facts, self._engine)
+        return replace(_counted(self._facts, self._engine), operations=self._operations)
 
     def embed(self, examples: Examples) -> NDArray[np.float32]:
         """Return float32[n, d], one row per example."""
@@ -69,10 +75,15 @@ class TextPredictor:
             extra={**facts.extra, **origin},
         )
 
+    @cached_property
+    def _operations(self) -> Operations | None:
+        """What a text costs, counted when it is first asked for: it is no part of loading."""
+        return operations_of(self._engine)
+
     @property
     def facts(self) -> ModelFacts:
         """What is known of it; truncated texts are counted since it was loaded."""
-        return _counted(self._facts, self._engine)
+        return replace(_counted(self._facts, self._engine), operations=self._operations)
 
     def predict(self, examples: Examples) -> Columns:
         """Return ``scores`` float32[n, labels], or ``prediction`` float64[n] from a head for a number."""

@@ -10,6 +10,7 @@ from torch import nn
 from ptbench import ModelFacts, Profile, ProfileRequest, Settings
 from ptbench_torch.profiling import Subject, profile_module
 from ptbench_vision.networks import Network, notes_of
+from ptbench_vision.options import RANDOM
 
 
 class ImageCost:
@@ -19,6 +20,8 @@ class ImageCost:
         self._build, self._settings = build, settings
         network = build()
         self._size = network.preprocessing.size
+        # else it may be features that it puts out, of which the largest is no prediction
+        self._classifies = bool(network.labels) or network.extra.get("init") == RANDOM
         self.facts = ModelFacts(
             weights=network.weights,
             preprocessing=network.preprocessing.digest,
@@ -33,7 +36,7 @@ class ImageCost:
         subject = Subject(
             self._load,
             lambda n, generator: (torch.randn(n, 3, height, width, generator=generator),),
-            labels=True,
+            labels=self._classifies,
             input=f"3x{height}x{width}",
         )
         return profile_module(subject, self._settings, request)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -209,6 +210,7 @@ def _labels(config: Mapping[str, Any]) -> tuple[tuple[str, ...], Mapping[str, in
     return subset_labels(subset) if subset else ((), {})
 
 
+@lru_cache(maxsize=256)  # a plan describes a model several times
 def _parameters(name: str) -> int | None:
     """Return the parameters of a network, built without memory; None where that does not work."""
     import timm

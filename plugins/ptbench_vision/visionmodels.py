@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -85,7 +86,6 @@ class ImageModel:
     def __init__(self, network: Network, engine: ImageEngine) -> None:
         preprocessing = network.preprocessing
         self._engine = engine
-        operations, uncounted = _operations(engine)
         self._facts = ModelFacts(
             parameters=count_parameters(engine.module),
             weights=network.weights,
@@ -100,16 +100,29 @@ class ImageModel:
                 "layout": "channels_last" if engine.channels_last else "contiguous",
                 "batch_size": engine.batch_size,
             },
-            notes=(*notes_of(network), *uncounted),
+            notes=notes_of(network),
             weight_bytes=weight_bytes(engine.module),
-            operations=operations,
         )
+
+    @cached_property
+    def _operations(self) -> tuple[Operations | None, tuple[str, ...]]:
+        """What an image costs, counted when it is first asked for: it is no part of loading.
+
+        Where it cannot be counted there is a note, since a score does not hang on it.
+        """
+        try:
+            return count_operations(self._engine.module, (self._engine.inputs(1),)), ()
+        except ModelError as error:
+            return None, (f"multiply-adds are not known: {str(error)[:160]}",)
 
     @property
     def facts(self) -> ModelFacts:
         """What is known of it; enlarged images and seconds are counted since it was loaded."""
+        operations, uncounted = self._operations
         return replace(
             self._facts,
+            operations=operations,
+            notes=(*self._facts.notes, *uncounted),
             counts={"resized up": self._engine.decoder.enlarged},
             seconds=dict(self._engine.seconds),
         )
@@ -134,14 +147,6 @@ class ImagePredictor(ImageModel):
     def predict(self, examples: Examples) -> Columns:
         """Return ``scores`` float32[n, labels]."""
         return {"scores": self._engine.run(examples)}
-
-
-def _operations(engine: ImageEngine) -> tuple[Operations | None, tuple[str, ...]]:
-    """Return what an image costs; where that cannot be counted, a note: a score does not hang on it."""
-    try:
-        return count_operations(engine.module, (engine.inputs(1),)), ()
-    except ModelError as error:
-        return None, (f"multiply-adds are not known: {str(error)[:160]}",)
 
 
 def _softmax(logits: Tensor) -> Tensor:

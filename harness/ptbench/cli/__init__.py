@@ -22,7 +22,8 @@ from ptbench.errors import PtbenchError, SuiteError, one_line
 FAILED, USAGE, INTERRUPTED = 1, 2, 130
 SPINS = "10000"
 """How often a waiting thread of OpenMP looks again before it sleeps. By default it spins for so long that one
-busy core makes a network on two cores 20 times slower; this costs nothing measurable on an idle machine."""
+busy core makes a network on two cores 20 times slower; on an idle machine the two differ by no more than the
+noise."""
 
 
 @click.group(

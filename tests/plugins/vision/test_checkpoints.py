@@ -12,7 +12,15 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from ptbench import Capability, Examples, ModelError, ModelRequest, Predictor, Reference
+from ptbench import (
+    Capability,
+    Examples,
+    ModelError,
+    ModelRequest,
+    Predictor,
+    ProfileRequest,
+    Reference,
+)
 from ptbench_vision.checkpoints import PROVIDER
 from ptbench_vision.cifar import resnet20
 
@@ -223,3 +231,15 @@ def test_published_weights_make_the_published_errors(truth: Path, depth: int, fi
     prediction = model.predict(examples)["scores"].argmax(axis=1)
     assert int((prediction != labels).sum()) == errors
     assert model.facts.weights.startswith(file)
+
+
+def test_a_profile_counts_flips_of_labels_alone(plain: Path) -> None:
+    """Without names of classes it may be features that come out: the largest of them is no prediction."""
+    wanted = ProfileRequest(variants=("fp32",), batch_sizes=(1,), seconds=0.05)
+    for labels, classifies in ((TEN, True), (None, False)):
+        model: Any = PROVIDER.load(request(plain, Capability.PROFILE, labels=labels))
+        (row,) = model.profile(wanted)
+        assert row.reason == ""
+        assert row.fidelity.max_error == 0
+        said = row.fidelity.flipped is not None or any("label" in note for note in row.notes)
+        assert said == classifies
