@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
 import pytest
 
-from ptbench import Examples, ModelError, ModelFacts, Outcome, Split, Task, Trial
+from ptbench import Examples, ModelError, ModelFacts, Outcome, Split, Task
 from ptbench.protocols import AS_IS
+from ptbench.testing import make_trial
 from tests.test_border import LABELLED
 
 ROWS = Split(Examples(["a", "b"], {"text": ["x", "y"]}), np.array([0, 1]))
@@ -29,7 +29,7 @@ class Head:
 
 
 def as_is(model: Any) -> Outcome:
-    return AS_IS.run(Trial(model, TASK, LABELLED, {}, 0, lambda split: (), lambda name: nullcontext()))
+    return AS_IS.run(make_trial(AS_IS, model, TASK, LABELLED))
 
 
 def test_scores_are_brought_into_the_order_of_the_task() -> None:

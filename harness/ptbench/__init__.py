@@ -4,6 +4,7 @@ This is the whole public surface for plugins; everything else is private and may
 """
 
 from ptbench.claims import Claim, ClaimSet, Measured, Verdict
+from ptbench.copies import Copy
 from ptbench.cut import (
     CUT_OPTIONS,
     UNCUT,
@@ -49,6 +50,7 @@ from ptbench.offers import (
     Column,
     DataDescription,
     DataRequest,
+    Draw,
     Executor,
     FileMetric,
     Kind,
@@ -93,11 +95,13 @@ __all__ = [
     "ClaimSet",
     "Column",
     "Columns",
+    "Copy",
     "Cost",
     "DataDescription",
     "DataError",
     "DataRequest",
     "Download",
+    "Draw",
     "Embedder",
     "Examples",
     "Executor",

@@ -28,6 +28,7 @@ class Capability(StrEnum):
     FIT = "fit"
     PEEK = "peek"
     PROFILE = "profile"
+    INSPECT = "inspect"
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,6 +209,9 @@ class FitRequest:
     labels: tuple[str, ...]
     seed: int
     options: Mapping[str, Any] = field(default_factory=dict)
+    scratch: Path | None = None
+    """A folder in which it may keep how far it has come: the same one when this very cell is run again
+    after an interruption, and gone once it is done. None: nothing can be kept."""
 
 
 @runtime_checkable
@@ -215,7 +219,11 @@ class Fittable(Model, Interface):
     """A model that learns from training rows by its own recipe."""
 
     def fit(self, train: Split, validation: Split, request: FitRequest) -> Predictor:
-        """Return a model that predicts in the task's own labels; choices are made on validation."""
+        """Return a model that predicts in the task's own labels; choices are made on validation.
+
+        What it returns may tell of the fitting in ``facts.extra`` and ``facts.notes``. Each call starts
+        from the weights that were loaded, whatever was fitted before.
+        """
 
 
 @runtime_checkable

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from ptbench.data import Columns, Predictions, Rows, Task
+from ptbench.data import Columns, Examples, Predictions, Rows, Task
 from ptbench.errors import DataError, nearest
 from ptbench.model import (
     Capability,
@@ -45,6 +45,9 @@ class Option:
     required: bool = False
     check: Callable[[Any], str | None] = lambda value: None
     """What is wrong with a value that has one of the types, or None."""
+    inert: bool = False
+    """Whether no value of it can change what a model gives, such as ``sha256``: features that are kept
+    serve every value of it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,6 +155,9 @@ class Kind(Offer):
     outputs: tuple[Column, ...]
     pair: tuple[str, str] | None = None
     """Two input columns of the same sort, such as two sentences; the second may be absent."""
+    copies: Callable[[Examples, Examples], NDArray[np.int8]] | None = None
+    """From training and test examples to int8[test]: how far a test example stands in train already, as
+    `ptbench.Copy` has it: 0 not, 1 nearly, 2 exactly. None: nobody can tell for this kind."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,15 +215,37 @@ class Trial:
     so one for single inputs and two for pairs. Extracted once per model and data."""
     phase: Callable[[str], AbstractContextManager[None]]
     """``with trial.phase("fit"):`` books the time under that name in the record."""
+    embed: Callable[[Examples], NDArray[np.float32]]
+    """float32[n, d] for examples of the protocol's own making, such as the names of labels; they are
+    booked and kept as features are."""
+    scratch: Path | None = None
+    """See `FitRequest.scratch`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Draw:
+    """Predictions for the test split after learning from one draw of training rows."""
+
+    columns: Columns
+    shots: int
+    """Training examples per class that were drawn."""
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a protocol returns: output columns for the test split, and facts for the record."""
+    """What a protocol returns: output columns for the test split, and facts for the record.
 
-    columns: Columns
+    Facts that reports know: ``search`` (how many settings were compared on validation) and ``curves``, a
+    list of `{"name": "loss", "of": "train", "x": "epoch", "points": [[x, y], …]}` in which a point may go
+    on with the ends of its interval.
+    """
+
+    columns: Columns = field(default_factory=dict)
     facts: Mapping[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    draws: tuple[Draw, ...] = ()
+    """Several draws of training rows in place of ``columns``: scores are means over those with the most
+    shots, and every numeric metric has a learning curve over ``shots``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,6 +270,11 @@ class Protocol(Offer):
     """Why it makes no sense for a task, or None."""
     trains: bool = False
     """Whether it reads training rows."""
+    stochastic: bool = False
+    """Whether its outcome depends on the seed: a grid that names no seeds then runs it under three."""
+    reads: Callable[[TaskFacts], frozenset[str]] = lambda facts: frozenset()
+    """Input columns, beyond those of the task, that the model must be able to read: ``text`` where labels
+    are embedded as texts."""
 
 
 Interval = Literal["wilson", "bootstrap"]

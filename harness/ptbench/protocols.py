@@ -9,32 +9,35 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ptbench.border import checked_column, checked_columns, checked_facts
-from ptbench.data import Columns, Split
+from ptbench.data import Split
 from ptbench.errors import ModelError, ProtocolError
 from ptbench.model import Capability, FitRequest, Fittable, Peeker, Predictor
 from ptbench.offers import Column, Outcome, Protocol, TaskFacts, Trial
 
 
-def own_recipe(trial: Trial, train: Split | None = None, validation: Split | None = None) -> Columns | None:
-    """Return predictions of a model that brings its own recipe, or None where it has none.
+def own_recipe(trial: Trial, train: Split | None = None, validation: Split | None = None) -> Outcome | None:
+    """Return the outcome of a model that brings its own recipe, or None where it has none.
 
     A sentinel that peeks is shown the test split; a model that fits itself is given ``train`` and
     ``validation``, if the protocol has any to give, and never the test split. Both get the protocol's
-    options, with the defaults for those that the suite did not give.
+    options, with the defaults for those that the suite did not give. What the fitted model tells in its
+    facts goes into the outcome.
     """
     model = trial.model
     task = trial.task
     checked_facts(model, _who(trial))  # without them a model is none of the classes that are asked for here
-    request = FitRequest(task.kind, task.labels, trial.seed, trial.options)
+    request = FitRequest(task.kind, task.labels, trial.seed, trial.options, trial.scratch)
     test = task.split("test")
     if isinstance(model, Peeker):
         with trial.phase("predict"):
-            return model.peek(test, request)
+            return Outcome(model.peek(test, request))
     if isinstance(model, Fittable) and train is not None and validation is not None:
         with trial.phase("fit"):
             fitted = model.fit(train, validation, request)
         with trial.phase("predict"):
-            return fitted.predict(test.examples)
+            columns = fitted.predict(test.examples)
+        told = checked_facts(fitted, f"{_who(trial)}, fitted")
+        return Outcome(columns, told.extra, told.notes)
     return None
 
 
@@ -106,7 +109,7 @@ def cosine(u: NDArray[np.float32], v: NDArray[np.float32]) -> NDArray[np.float64
 def _as_is(trial: Trial) -> Outcome:
     own = own_recipe(trial)
     if own is not None:
-        return Outcome(own)
+        return own
     model = trial.model
     assert isinstance(model, Predictor)
     examples = trial.task.split("test").examples
@@ -145,7 +148,7 @@ def _among(scores: NDArray[np.float32]) -> NDArray[np.float32]:
 def _zero_shot(trial: Trial) -> Outcome:
     own = own_recipe(trial)
     if own is not None:
-        return Outcome(own)
+        return own
     u, v = trial.features("test")
     with trial.phase("predict"):
         similarity = cosine(u, v)

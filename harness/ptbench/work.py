@@ -8,7 +8,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ptbench.data import Task
+import numpy as np
+from numpy.typing import NDArray
+
+from ptbench.border import checked_features
+from ptbench.data import Examples, Task
 from ptbench.errors import ProtocolError
 from ptbench.features import FeatureCache, Sides, added, extract
 from ptbench.meter import Clock
@@ -48,7 +52,17 @@ class Work:
             seed=self.cell.seed,
             features=self.features,
             phase=self.clock.phase,
+            embed=self.embed,
         )
+
+    def embed(self, examples: Examples) -> NDArray[np.float32]:
+        """Return features of examples of the protocol's own making; see `Trial.embed`."""
+        model = self.model
+        who = f"{self.cell.model.reference} on {self.cell.task.name}"
+        if not isinstance(model, Embedder):
+            raise ProtocolError(f"{who}: cannot embed, and so has no features")
+        with self.clock.phase("embed"):
+            return checked_features(model.embed(examples), len(examples), who)
 
     def features(self, split: str) -> Sides:
         """Return the features of a split, from the cache where they are there; see `Trial.features`."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -96,14 +97,14 @@ def run(trial: Trial) -> Outcome:
 
 def _own(trial: Trial) -> Outcome:
     """Let a model that brings its own recipe follow it; a sentinel that peeks needs no rows for that."""
-    columns = own_recipe(trial)
-    if columns is not None:
-        return Outcome(columns)
+    outcome = own_recipe(trial)
+    if outcome is not None:
+        return outcome
     train, validation, _ = train_and_validation(trial)
-    columns = own_recipe(trial, train, validation)
-    if columns is None:
+    outcome = own_recipe(trial, train, validation)
+    if outcome is None:
         raise ProtocolError(f"linear_probe cannot use a {type(trial.model).__name__}: it has no features")
-    return Outcome(columns, {"validation_rows": len(validation)})
+    return replace(outcome, facts={**outcome.facts, "validation_rows": len(validation)})
 
 
 def _facts(head: Head, validation_rows: int, features: int) -> dict[str, Any]:

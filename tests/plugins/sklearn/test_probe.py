@@ -22,10 +22,10 @@ from ptbench import (
     Split,
     Task,
     TaskFacts,
-    Trial,
     cut_positions,
 )
 from ptbench.baselines import PROVIDER as BASELINE
+from ptbench.testing import check_protocol, make_trial
 from ptbench_sklearn.classical import PROVIDER
 from ptbench_sklearn.probe import PROTOCOL, combined, standardiser
 
@@ -66,7 +66,9 @@ def probe(task: Task, model: Any = None, *, seed: int = 0, **options: Any) -> tu
         asked.append(name)
         yield
 
-    trial = Trial(model, task, KIND, PROTOCOL.filled(options), seed, features, phase)
+    trial = replace(
+        make_trial(PROTOCOL, model, task, KIND, seed=seed, **options), features=features, phase=phase
+    )
     return PROTOCOL.run(trial), asked
 
 
@@ -223,3 +225,10 @@ def test_complaints() -> None:
 
     with pytest.raises(ProtocolError, match="linear_probe cannot use a Nothing"):
         probe(task(), Nothing())
+
+
+@pytest.mark.parametrize("numbers", [False, True])
+@pytest.mark.parametrize("validation", [False, True])
+def test_poisoned_test_rows_change_nothing(numbers: bool, validation: bool) -> None:
+    model = PROVIDER.load(ModelRequest(Reference("sklearn", "features")))
+    check_protocol(PROTOCOL, model, task(validation=validation, numbers=numbers, margin=0.0), KIND)

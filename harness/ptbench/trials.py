@@ -1,0 +1,53 @@
+"""A trial without a cell: what a protocol gets, for the tests of those who write one."""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ptbench.data import Examples, Task
+from ptbench.errors import ProtocolError
+from ptbench.features import Sides, extract
+from ptbench.model import Embedder, Model
+from ptbench.offers import Kind, Protocol, Trial
+
+
+def make_trial(
+    protocol: Protocol,
+    model: Model,
+    task: Task,
+    kind: Kind,
+    *,
+    seed: int = 0,
+    scratch: Path | None = None,
+    **options: Any,
+) -> Trial:
+    """Return a trial of a protocol: nothing is booked, features are computed whenever they are asked for."""
+    who = f"{type(model).__name__} on {task.name}"
+
+    def embedder() -> Embedder:
+        if not isinstance(model, Embedder):
+            raise ProtocolError(f"{who}: cannot embed, and so has no features")
+        return model
+
+    def features(split: str) -> Sides:
+        return extract(embedder(), task.split(split).examples, kind, who).sides
+
+    def embed(examples: Examples) -> NDArray[np.float32]:
+        return embedder().embed(examples)
+
+    return Trial(
+        model=model,
+        task=task,
+        kind=kind,
+        options=protocol.filled(options),
+        seed=seed,
+        features=features,
+        phase=lambda name: nullcontext(),
+        embed=embed,
+        scratch=scratch,
+    )
