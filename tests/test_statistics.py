@@ -15,7 +15,7 @@ from scipy import stats
 
 from ptbench import DataError, Predictions, Score, Standing, SumMetric, TableMetric
 from ptbench import resampling as engine
-from ptbench.statistics import RESAMPLES, score, standings, wilson
+from ptbench.statistics import RESAMPLES, score, score_runs, standings, wilson
 
 
 def _hits(predictions: Predictions) -> Any:
@@ -352,7 +352,7 @@ def test_seeds_are_averaged_and_their_spread_is_told() -> None:
     def run(accuracy: float) -> Predictions:
         return table(target, np.where(rng.random(300) < accuracy, target, 1 - target))
 
-    good, bad = [run(0.9) for _ in range(3)], [run(0.7) for _ in range(2)]
+    good, bad = [run(0.9) for _ in range(3)], [run(0.6) for _ in range(3)]
     found = _rank(ACCURACY, good=good, bad=bad)
     values = [score(ACCURACY, one).value for one in good]
     assert found["good"].value == pytest.approx(np.mean(values))
@@ -361,6 +361,44 @@ def test_seeds_are_averaged_and_their_spread_is_told() -> None:
     assert found["good"].ci_low < found["good"].value < found["good"].ci_high
     assert not found["bad"].tied
     assert found["bad"].difference_low < found["bad"].difference < found["bad"].difference_high
+
+
+def test_what_lies_between_seeds_alone_has_students_interval() -> None:
+    values = [0.1, 0.2, 0.6]
+    found = _rank(MEAN, a=[table([0.0] * 30, [value] * 30) for value in values])["a"]
+    low, high = stats.t.interval(0.95, 2, np.mean(values), stats.sem(values))
+    assert (found.ci_low, found.ci_high) == pytest.approx((low, high), abs=0.02)
+    assert found.seed_share == 1
+
+
+def test_the_share_of_seeds_is_that_of_their_variance() -> None:
+    rng = np.random.default_rng(13)
+    rows = rng.normal(size=400)
+    found = _rank(MEAN, a=[table(rows, rows + shift) for shift in (0.0, 0.1, 0.2)])["a"]
+    seeds, examples = 0.1**2 / 3, np.var(rows) / 400
+    assert found.seed_share == pytest.approx(seeds / (seeds + examples), rel=0.1)
+    assert _rank(MEAN, a=table(rows, rows))["a"].seed_share != 0  # one seed: nobody knows
+
+
+def test_simulated_coverage_over_examples_and_seeds() -> None:
+    rng = np.random.default_rng(14)
+    hits, draws = 0, 400
+    for _ in range(draws):
+        rows, shifts = rng.normal(size=100), 0.1 * rng.normal(size=3)
+        runs = [table(rows, rows + shift) for shift in shifts]
+        found = standings("task", MEAN, {("m", "p"): runs}, resamples=400)[0]
+        hits += found.ci_low <= 0 <= found.ci_high
+    assert 0.92 <= hits / draws <= 0.99  # Behrens-Fisher intervals are a little long
+
+
+def test_runs_are_scored_as_their_standing() -> None:
+    rng = np.random.default_rng(15)
+    base = numbers(rng, 80)
+    runs = [table(base["target"], base["prediction"] + rng.normal(size=80)) for _ in range(4)]
+    found, standing = score_runs(PEARSON, runs), _rank(PEARSON, a=runs)["a"]
+    assert found.value == pytest.approx(standing.value)
+    assert (found.ci_low, found.ci_high) == pytest.approx((standing.ci_low, standing.ci_high), abs=0.03)
+    assert (found.n, found.interval) == (80, "draws")
 
 
 def test_several_equal_seeds_are_one() -> None:

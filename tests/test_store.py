@@ -105,3 +105,26 @@ def test_json_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
 class _Bad:
     def __str__(self) -> str:
         raise ValueError("this cannot be text")
+
+
+def test_draws_come_back_one_by_one(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    path = tmp_path / "p.parquet"
+    target = rng.integers(0, 2, 7)
+    runs = [
+        Predictions(
+            [f"e{i}" for i in range(7)],
+            {"target": target, "prediction": rng.integers(0, 2, 7), "scores": rng.dirichlet([1, 1], 7)},
+            ("no", "yes"),
+        )
+        for _ in range(3)
+    ]
+    store.write_predictions(path, *runs)
+    found = store.read_runs(path, ("target", "prediction"))
+    assert len(found) == 3
+    for run, back in zip(runs, found, strict=True):
+        assert list(back.ids) == list(run.ids)
+        assert list(back) == ["target", "prediction"]
+        assert back["prediction"].tolist() == run["prediction"].tolist()
+    store.write_predictions(path, runs[0])
+    assert len(store.read_runs(path, ("target",))) == 1

@@ -14,21 +14,25 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from ptbench import __version__
 from ptbench.audit import permuted_labels
-from ptbench.border import checked_facts, checked_outcome, checked_predictions
+from ptbench.border import checked_facts, checked_outcome
 from ptbench.catalog import Catalog
-from ptbench.data import Predictions, Task
+from ptbench.copies import Copy
+from ptbench.data import Task
 from ptbench.errors import ProtocolError, PtbenchError, one_line
 from ptbench.features import FeatureCache
 from ptbench.journal import dumps
 from ptbench.loading import load_model, load_task, model_request, primary_metric
 from ptbench.meter import peak_memory_mb, reset_peak_memory
 from ptbench.model import Capability, Model, ModelFacts
-from ptbench.offers import Adapter, FileMetric, Kind, Metric, Outcome, Protocol, SumMetric, TableMetric
+from ptbench.offers import Adapter, Kind, Outcome, Protocol
 from ptbench.plain import to_json
-from ptbench.records import Cell, Record, Score, Status, TaskSpec
-from ptbench.statistics import score
+from ptbench.records import Cell, Record, Status, TaskSpec
+from ptbench.scoring import Scorer, predicted
 from ptbench.store import PREDICTIONS, unread_name, write_predictions, write_unread
 from ptbench.work import Work
 
@@ -67,6 +71,7 @@ class Evaluator:
         self.features = FeatureCache()
         self._model: tuple[str, Model] | None = None
         self._tasks: OrderedDict[str, tuple[Task, str]] = OrderedDict()
+        self._seen: dict[str, NDArray[np.int8] | None] = {}
 
     def __call__(self, cell: Cell) -> Record:
         """Return the record of a cell; its predictions are on the disk by then."""
@@ -94,25 +99,31 @@ class Evaluator:
         checked_facts(model, who)
         work = Work(self.features, cell, model, task, kind, data_digest)
         outcome = checked_outcome(protocol.run(work.trial(protocol.filled(cell.options))), who)
-        predictions = checked_predictions(outcome.columns, kind, task, who)
+        found = predicted(outcome, kind, task, who)
         peak = peak_memory_mb() if reset else None
-        write_predictions(self.folder / PREDICTIONS / f"{cell.id}.parquet", predictions)
+        write_predictions(self.folder / PREDICTIONS / f"{cell.id}.parquet", *found.runs)
+        copies = self._copies(task, kind, data_digest) if protocol.trains and cell.task.copies else None
         scoring = time.perf_counter()
-        scores, files = self._score(cell, task, predictions)
-        audit = permuted_labels(predictions)
-        cost = work.cost(len(predictions), load_seconds, peak, time.perf_counter() - scoring)
+        scorer = Scorer(self.catalog, self.folder)
+        scores = scorer.scores(found, task, copies)
+        files = scorer.files(found, task, cell.id)
+        curves = scorer.curves(found, task)
+        audit = permuted_labels(found.runs[0])
+        n = len(found.runs[0])
+        cost = work.cost(n, load_seconds, peak, time.perf_counter() - scoring)
         facts = model.facts
         return replace(
             started,
             capability=capability.value,
             scores=scores,
             primary=primary_metric(task.metrics, self.catalog),
-            n=len(predictions),
+            n=n,
+            copies=None if copies is None else _counted(copies),
             unread=sum(task.unread.get("test", {}).values()) if "test" in task.unread else None,
             cost=cost,
             device=facts.device,
             precision=facts.precision,
-            facts={**facts.extra, **_counting(facts), **work.counted(), **outcome.facts},
+            facts={**facts.extra, **_counting(facts), **work.counted(), **curves, **outcome.facts},
             notes=_notes(task, facts, outcome, work.counted(), audit),
             trust=facts.trust,
             fingerprints={
@@ -149,24 +160,16 @@ class Evaluator:
         self._model = (key, model)
         return capability, model, time.perf_counter() - started
 
-    def _score(
-        self, cell: Cell, task: Task, predictions: Predictions
-    ) -> tuple[tuple[Score, ...], tuple[str, ...]]:
-        scores, files = [], []
-        for name in task.metrics:
-            metric = self.catalog.metric(name)
-            missing = [column for column in metric.columns if column not in predictions]
-            if isinstance(metric, FileMetric):
-                if not missing:
-                    path = self.folder / PREDICTIONS / f"{cell.id}.{name}{metric.suffix}"
-                    metric.write(predictions, path)
-                    files.append(path.relative_to(self.folder).as_posix())
-                continue
-            assert isinstance(metric, SumMetric | TableMetric)
-            scores.append(
-                score(metric, predictions) if not missing else _unscored(metric, predictions, missing)
-            )
-        return tuple(scores), tuple(files)
+    def _copies(self, task: Task, kind: Kind, digest: str) -> NDArray[np.int8] | None:
+        """Return how far each test row stands in the rows that a protocol may learn from; None: unknown."""
+        if kind.copies is None:
+            return None
+        if digest not in self._seen:
+            test = task.split("test").examples
+            learnt = [task.splits[name].examples for name in ("train", "validation") if name in task.splits]
+            found = [kind.copies(examples, test) for examples in learnt]
+            self._seen = {digest: np.max(found, axis=0, initial=0)} if found else {digest: None}
+        return self._seen[digest]
 
     def _unread(self, cell: Cell, task: Task) -> tuple[str, ...]:
         """List what could not be read, once per task; return the file."""
@@ -216,10 +219,8 @@ def chosen_capability(protocol: Protocol, able: frozenset[Capability]) -> Capabi
     )
 
 
-def _unscored(metric: Metric, predictions: Predictions, missing: list[str]) -> Score:
-    nan = float("nan")
-    caveat = f"the predictions have no column '{missing[0]}', which {metric.name} reads"
-    return Score(metric.name, nan, nan, nan, len(predictions), metric.higher_is_better, "none", caveat)
+def _counted(copies: NDArray[np.int8]) -> dict[str, int]:
+    return {copy.name.lower(): int((copies == copy).sum()) for copy in (Copy.EXACT, Copy.NEAR)}
 
 
 def _notes(

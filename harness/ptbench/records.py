@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -55,6 +56,8 @@ class TaskSpec:
     limit: Mapping[str, int] = field(default_factory=dict)
     """At most so many rows of a split, the first ones."""
     note: str = ""
+    copies: bool = True
+    """Whether test rows that stand in train too are looked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,8 +104,10 @@ class Score:
     n: int
     higher_is_better: bool
     interval: str
-    """How the interval was found: ``wilson`` or ``bootstrap``."""
+    """How the interval was found: ``wilson``, ``bootstrap``, or ``draws`` (of several training sets)."""
     caveat: str = ""
+    without_copies: float | None = None
+    """The value without the examples that stand in train too; None where there are none, or nobody looked."""
 
     @property
     def half_width(self) -> float:
@@ -164,6 +169,8 @@ class Record:
     """What the model was loaded for: ``predict``, ``embed``, ``fit``, or ``peek`` (it saw the targets)."""
     split: str = "test"
     n: int | None = None
+    copies: Mapping[str, int] | None = None
+    """How many test rows stand in train or validation too, ``exact`` and ``near``; None: nobody looked."""
     unread: int | None = None
     """Rows of the split that could not be read and were left out; ``n`` does not count them."""
     cost: Cost = Cost()
@@ -214,8 +221,9 @@ class Standing:
     ci_low: float
     ci_high: float
     seeds: int
+    """Runs that the mean is over: seeds, times the draws of training rows that each made."""
     seed_sd: float
-    """Standard deviation over seeds (n - 1 in the denominator); NaN for a single seed."""
+    """Standard deviation over them (n - 1 in the denominator); NaN for a single one."""
     best: bool
     tied: bool
     """Not distinguishable from the best: the 95 % interval of the paired difference holds 0."""
@@ -223,6 +231,8 @@ class Standing:
     """Best minus this one, paired by example; 0 for the best itself."""
     difference_low: float
     difference_high: float
+    seed_share: float = math.nan
+    """The share of the seeds in the variance of the mean; the rest is that of the examples."""
 
 
 @dataclass(frozen=True, slots=True)

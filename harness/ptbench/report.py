@@ -31,13 +31,24 @@ COLUMNS = {
     "value": "Value of the metric; empty where it is undefined, and `caveat` says why.",
     "ci_low": "Lower end of the 95 % interval.",
     "ci_high": "Upper end of the 95 % interval.",
-    "interval": "How the interval was found: `wilson`, `bootstrap`, or `none`.",
+    "interval": "How the interval was found: `wilson`, `bootstrap`, `draws` (a bootstrap over examples with "
+    "Student's t over several draws of training rows), or `none`.",
+    "without_copies": "Value on the test examples that stand in neither train nor validation; empty where "
+    "all of them do not, or nobody looked.",
+    "exact_copies": "Test examples that stand in train or validation too; empty where nobody looked.",
+    "near_copies": "Test examples of which a near copy does.",
     "n": "Number of examples that the value was computed from.",
     "unread": "Examples that could not be read and were left out of `n`; empty where nobody looked.",
     "higher_is_better": "Direction of the metric.",
     "primary": "Whether the metric stands for its task in the leaderboard.",
     "best": "Whether this model and protocol is the best on this task and metric (mean over seeds).",
     "pareto": "Whether nothing as good costs less time per example on this task (the Pareto front).",
+    "mean": "Mean of the metric over the seeds of this model, task and protocol.",
+    "mean_low": "Lower end of its 95 % interval, for other examples and other seeds.",
+    "mean_high": "Upper end.",
+    "seeds": "Runs that the mean is over: seeds, times the draws of training rows in each.",
+    "seed_sd": "Standard deviation over them; empty for a single one.",
+    "seed_share": "Share of the seeds in the variance of the mean; the rest is that of the examples.",
     "tied": "Whether it cannot be told apart from the best (95 % interval of the paired difference).",
     "caveat": "What to know of this value: why it is undefined, or by which convention it is 0.",
     "status": "`ok`, `failed` (an error ended it) or `skipped` (the plan found that it cannot run).",
@@ -66,6 +77,7 @@ COLUMNS = {
     "precision": "Precision that it ran in.",
     "trust": "What the suite allowed beyond the safe default: pickle, unpinned, remote_code, or "
     "`code NAME`, a factory of an installed package that it names.",
+    "search": "Settings that were compared on validation; empty where nothing was chosen.",
     "facts": "What model and protocol tell of themselves, as JSON: pooling, strength, truncated inputs…",
     "notes": "What to know of the task and of the run.",
     "weights": "Digest of the weights.",
@@ -174,6 +186,12 @@ def _row(record: Record, score: Score | None, standing: Standing | None) -> dict
         "n": score.n if score else record.n,
         "primary": score.metric == record.primary if score else None,
         "best": standing.best if standing else None,
+        "mean": standing.value if standing else None,
+        "mean_low": standing.ci_low if standing else None,
+        "mean_high": standing.ci_high if standing else None,
+        **{name: getattr(standing, name) if standing else None for name in _OF_STANDING},
+        **{f"{how}_copies": (record.copies or {}).get(how) for how in ("exact", "near")},
+        "search": searched(record),
         "tied": standing.tied if standing else None,
         "caveat": score.caveat if score else "",
         **{name: getattr(record.cost, name) for name in _OF_COST},
@@ -195,12 +213,22 @@ _SAME = (
     "suite", "run", "cell", "model", "reference", "task", "data", "kind", "protocol", "seed", "capability",
     "split", "error", "device", "precision", "version", "started", "finished",
 )  # fmt: skip
-_OF_SCORE = ("value", "ci_low", "ci_high", "interval", "higher_is_better")
+_OF_SCORE = ("value", "ci_low", "ci_high", "interval", "without_copies", "higher_is_better")
+_OF_STANDING = ("seeds", "seed_sd", "seed_share")
 _OF_COST = (
     "seconds", "load_seconds", "features_reused", "examples_per_s", "parameters", "macs", "fvcore_macs",
     "activations", "weight_bytes", "peak_memory_mb",
 )  # fmt: skip
-_INTEGERS = ("n", "unread", "parameters", "macs", "fvcore_macs", "activations", "weight_bytes")
+_INTEGERS = (
+    "n", "unread", "exact_copies", "near_copies", "seeds", "search", "parameters", "macs", "fvcore_macs",
+    "activations", "weight_bytes",
+)  # fmt: skip
+
+
+def searched(record: Record) -> int | None:
+    """Return how many settings a cell compared on validation; None where nothing was chosen."""
+    search = record.facts.get("search")
+    return search if isinstance(search, int) and not isinstance(search, bool) else None
 
 
 def _shares(spent: Mapping[str, float]) -> dict[str, float | None]:

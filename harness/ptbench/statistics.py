@@ -7,6 +7,7 @@ the version of NumPy.
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from ptbench.data import Predictions
 from ptbench.offers import Floats, SumMetric, TableMetric
 from ptbench.records import Score, Standing
 from ptbench.resampling import distinct, evaluate, flaw, function, interval, narrow, quantiles, resample
+from ptbench.student import t_strata
 
 RESAMPLES = 1_000
 """Between seeds an end of the interval then moves by 4 % of the half-width (standard deviation, measured;
@@ -86,6 +88,41 @@ def score(
     return result(value, (low, high), caveat, problem)
 
 
+def score_runs(
+    metric: SumMetric | TableMetric,
+    runs: Sequence[Predictions],
+    *,
+    seed: int = 0,
+    resamples: int = RESAMPLES,
+) -> Score:
+    """Return the mean of a metric over several runs on the same examples, with the interval of `standings`.
+
+    Raises:
+        DataError: The predictions lack a column that the metric reads.
+    """
+    (mean,) = standings("", metric, {("", ""): runs}, seed=seed, resamples=resamples)
+    caveats = dict.fromkeys(
+        caveat for run in runs for caveat in (metric.caveat(narrow(metric, run)) or "").split("; ") if caveat
+    )
+    return Score(
+        metric.name,
+        mean.value,
+        mean.ci_low,
+        mean.ci_high,
+        len(runs[0]),
+        metric.higher_is_better,
+        "draws",
+        "; ".join(caveats),
+    )
+
+
+@np.errstate(all="ignore")
+def values_of(metric: SumMetric | TableMetric, runs: Sequence[Predictions]) -> list[float]:
+    """Return the value of a metric for each run; NaN where it is undefined."""
+    tables = [narrow(metric, run) for run in runs]
+    return [math.nan if flaw(run) else evaluate(function(metric, run), _once(run)) for run in tables]
+
+
 @np.errstate(all="ignore")
 def standings(
     task: str,
@@ -97,12 +134,14 @@ def standings(
 ) -> list[Standing]:
     """Return where each (model, protocol) stands on one metric of one task, the best first.
 
-    ``entries`` has the predictions of one or several seeds each, on the same examples. A value is the
-    mean over seeds; for a single seed its interval is that of `score`, and so it is where all seeds
-    predict the same. For seeds that differ it resamples the examples, the same ones for all seeds; where
-    that is undefined since all resamples are equal (every seed is always wrong, each in its own way), a
-    proportion has Wilson's interval of the mean rate, on as many examples as one seed has. So intervals
-    tell how the value would differ on other examples, and ``seed_sd`` how it differs between seeds.
+    ``entries`` has the predictions of one or several runs each (seeds, draws of training rows), on the
+    same examples. A value is the mean over runs; for a single run its interval is that of `score`, and so
+    it is where all runs predict the same. For runs that differ the interval is for other examples and for
+    other seeds: the examples are resampled, the same ones for all runs, and to every resample is added
+    Student's t of the mean over so few runs, ``seed_sd / sqrt(runs) * t`` (a Behrens-Fisher
+    combination of two independent sources). Where resampling is undefined since all resamples are equal
+    (every run is always wrong, each in its own way), a proportion has Wilson's interval of the mean rate,
+    on as many examples as one run has. ``seed_share`` tells how much of the variance is that of the seeds.
 
     Every entry is compared with the best on the same resamples of examples (a paired bootstrap; Koehn
     2004, EMNLP). With fewer than `FEWEST` examples on which the two differ, the interval of the
@@ -115,9 +154,7 @@ def standings(
     """
     rows = [_Entry(key, [narrow(metric, run) for run in entries[key]]) for key in sorted(entries)]
     for row in rows:
-        row.values = [
-            math.nan if flaw(run) else evaluate(function(metric, run), _once(run)) for run in row.runs
-        ]
+        row.values = values_of(metric, row.runs)
     sign = -1 if metric.higher_is_better else 1
     rows.sort(key=lambda row: sign * row.value if row.defined else math.inf)
     best = rows[0] if rows and rows[0].defined else None
@@ -142,7 +179,8 @@ def standings(
             ci_low=row.ends[0],
             ci_high=row.ends[1],
             seeds=len(row.runs),
-            seed_sd=stdev(row.values) if row.defined and len(row.values) > 1 else math.nan,
+            seed_sd=row.seed_sd,
+            seed_share=row.seed_share,
             best=row is best,
             tied=row is not best and row.difference[1] <= 0 <= row.difference[2],
             difference=row.difference[0],
@@ -161,7 +199,9 @@ class _Entry:
     runs: list[Predictions]
     values: Sequence[float] = ()
     draws: Floats | None = None
-    """The mean over seeds on every resample."""
+    """The mean over runs on every resample, with the uncertainty of a mean over so few runs."""
+    row_variance: float = math.nan
+    """The variance of that mean over resamples of the examples alone."""
     ends: tuple[float, float] = (math.nan, math.nan)
     difference: tuple[float, float, float] = (math.nan, math.nan, math.nan)
 
@@ -172,6 +212,26 @@ class _Entry:
     @property
     def defined(self) -> bool:
         return not math.isnan(self.value)
+
+    @property
+    def seed_sd(self) -> float:
+        return stdev(self.values) if self.defined and len(self.values) > 1 else math.nan
+
+    @property
+    def seed_share(self) -> float:
+        """The share of the seeds in the variance of the mean over runs."""
+        seeds = self.seed_sd**2 / len(self.runs)
+        total = seeds + self.row_variance
+        return seeds / total if total > 0 else math.nan
+
+    def between_runs(self, n: int, seed: int) -> Floats:
+        """Return n values of how far the mean over runs may lie from that over all seeds."""
+        if not self.seed_sd > 0:
+            return np.zeros(n)
+        name = hashlib.sha256("\0".join(self.key).encode("utf-8", "surrogatepass")).digest()
+        order = np.random.default_rng([seed, int.from_bytes(name[:8], "big")]).permutation(n)
+        runs = len(self.runs)
+        return self.seed_sd / math.sqrt(runs) * np.asarray(t_strata(runs - 1, n))[order]
 
 
 def _once(table: Predictions) -> NDArray[np.int64]:
@@ -189,7 +249,9 @@ def _bootstrap(metric: SumMetric | TableMetric, group: list[_Entry], seed: int, 
         for weights in resample(_once(group[0].runs[0]), seed, resamples)
     ]
     for row, values in zip(group, zip(*draws, strict=True), strict=True):
-        row.draws = np.concatenate(values)
+        means = np.concatenate(values)
+        row.row_variance = float(np.nanvar(means))
+        row.draws = means + row.between_runs(len(means), seed)
         row.ends = interval(row.draws, row.value)[:2]
         if math.isnan(row.ends[0]) and isinstance(metric, SumMetric) and metric.interval == "wilson":
             n = len(row.runs[0])  # the seeds of one example are no examples of their own

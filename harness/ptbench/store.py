@@ -26,6 +26,7 @@ from ptbench.plain import to_json
 from ptbench.records import Report, Standing
 
 RUN, STANDINGS, PREDICTIONS, UNREAD = "run.json", "standings.json", "predictions", "unread"
+DRAW = "draw"
 ROW_GROUP_NUMBERS = 2**21
 """Numbers that are encoded at once when predictions are written: a group of rows is held in memory."""
 
@@ -92,12 +93,19 @@ def read_report(folder: Path) -> Report:
     return Report(run, tuple(read_records(folder)), standings, folder)
 
 
-def write_predictions(path: Path, predictions: Predictions) -> None:
-    """Write predictions as Parquet: labels by name, scores as a list per row."""
+def write_predictions(path: Path, *runs: Predictions) -> None:
+    """Write predictions as Parquet: labels by name, scores as a list per row.
+
+    Several runs on the same examples (draws of training rows) stand one below the other, and a column
+    ``draw`` numbers them.
+    """
     import pyarrow as pa
     import pyarrow.parquet as pq
 
+    predictions = runs[0] if len(runs) == 1 else joined(runs)
     columns: dict[str, Any] = {"id": pa.array([_utf8(i) for i in predictions.ids], pa.string())}
+    if len(runs) > 1:
+        columns[DRAW] = pa.array(np.repeat(np.arange(len(runs), dtype=np.int32), len(runs[0])))
     for name in predictions:
         values = predictions[name]
         if values.ndim > 1:
@@ -140,6 +148,26 @@ def write_unread(path: Path, rows: Iterable[Unread]) -> None:
         table.writerow(["split", "id", "reason", "message"])
         table.writerows([_utf8(row.split), _utf8(row.id), row.reason, _utf8(row.message)] for row in rows)
     part.replace(path)
+
+
+def read_runs(path: Path, wanted: Sequence[str]) -> list[Predictions]:
+    """Read the predictions of a cell, one table per draw of training rows, or the one that there is.
+
+    Raises `DataError` where the file is damaged.
+    """
+    table = read_predictions(path, (*wanted, DRAW))
+    if DRAW not in table:
+        return [table]
+    draws = table[DRAW]
+    whole = Predictions(table.ids, {name: table[name] for name in table if name != DRAW}, table.labels)
+    return [whole.take(np.flatnonzero(draws == draw)) for draw in np.unique(draws)]
+
+
+def joined(runs: Sequence[Predictions]) -> Predictions:
+    """Return the rows of several runs on the same examples as one table."""
+    first = runs[0]
+    columns = {name: np.concatenate([run[name] for run in runs]) for name in first}
+    return Predictions([i for run in runs for i in run.ids], columns, first.labels)
 
 
 def read_predictions(path: Path, wanted: Sequence[str] | None = None) -> Predictions:

@@ -34,6 +34,7 @@ TASK_KEYS: Mapping[str, tuple[type, ...]] = {
     "splits": (dict,),
     "limit": (dict,),
     "note": (str,),
+    "copies": (bool,),
 }
 ROLES = ("train", "validation", "test")
 
@@ -61,6 +62,7 @@ class Grid:
     tasks: tuple[str, ...]
     protocols: tuple[Entry, ...]
     seeds: tuple[int, ...]
+    """Empty: what is usual for a protocol, three where its outcome depends on the seed, else one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,10 +186,12 @@ class _Reader(Shape):
                 protocols.append(Entry(name, f"{self.path}: {where}", where, options))
         if not table.get("protocols"):
             self.wrong(where, "key 'protocols' names none; write, say, protocols = [\"linear_probe\"]")
-        seeds = table.get("seeds", [0])
-        if not seeds or not all(isinstance(s, int) and not isinstance(s, bool) and s >= 0 for s in seeds):
+        seeds = table.get("seeds", ())
+        if not all(isinstance(s, int) and not isinstance(s, bool) and s >= 0 for s in seeds) or (
+            "seeds" in table and not seeds
+        ):
             self.wrong(where, f"key 'seeds' is {seeds!r}; whole numbers from 0 were expected")
-            seeds = [0]
+            seeds = ()
         return Grid(f"{self.path}: {where}", named["models"], named["tasks"], tuple(protocols), tuple(seeds))
 
     def task(self, entry: Entry) -> None:

@@ -11,7 +11,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 from rich.text import Text
 
-from ptbench.cli.tables import score_text
+from ptbench.cli.reliability import score_text
 from ptbench.records import Cell, Record, Status
 from ptbench.runner.eta import Eta
 from ptbench.runner.plan import Plan

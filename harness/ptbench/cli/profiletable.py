@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from ptbench.cli.tables import MAX_NAME
+from ptbench.cli.reliability import MAX_NAME
 from ptbench.errors import printable
 
 LEGEND = {

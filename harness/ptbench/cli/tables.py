@@ -11,17 +11,17 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
+from ptbench.cli.reliability import MAX_NAME, score_text, spread_over_seeds, without_copies
 from ptbench.errors import printable
 from ptbench.pareto import pareto_front
 from ptbench.records import Record, Report, Standing, Status
-from ptbench.report import entries_of, ordered, tasks_of
+from ptbench.report import entries_of, ordered, searched, tasks_of
 
 LEGEND = (
     "score ± half the 95 % interval   [bold green]*[/] best   "
     "[green]~[/] cannot be told from the best (paired by example)"
 )
-MAX_NAME = 24
-DISPENSABLE = ("cells", "device", "peak\n(MiB)", "MACs", "front", "protocol")
+DISPENSABLE = ("cells", "search", "device", "peak\n(MiB)", "MACs", "front", "protocol")
 """Columns of the cost table that a narrow terminal does without, in this order."""
 SCORE_WIDTH = 17
 """A column of scores with its frame."""
@@ -40,6 +40,8 @@ def _parts(report: Report, width: int) -> Iterator[RenderableType]:
         yield _scores(report, dict(tasks[start : start + fits]), first=start == 0)
     if any(record.status is Status.OK for record in report.records):
         yield Text.from_markup(LEGEND, style="dim")
+        yield from spread_over_seeds(report)
+        yield from without_copies(report)
         yield _costs(report, width)
     yield from _remarks(report)
 
@@ -83,25 +85,18 @@ def _score(standing: Standing) -> Text:
     return text
 
 
-def score_text(value: float, half_width: float) -> str:
-    """Return a score with half its interval, as far as they are defined.
-
-    >>> score_text(0.8123, 0.026), score_text(1.0, math.nan), score_text(math.nan, math.nan)
-    ('0.812 ±0.026', '1.000', 'undefined')
-    """
-    if math.isnan(value):
-        return "undefined"
-    return f"{value:.3f}" + ("" if math.isnan(half_width) else f" ±{half_width:.3f}")
-
-
 def _costs(report: Report, width: int) -> Table:
-    title = "cost (ex/s: test examples per second; front: tasks where nothing as good is cheaper)"
+    title = (
+        "cost (ex/s: test examples per second; front: tasks where nothing as good is cheaper; "
+        "search: settings compared on validation)"
+    )
     table = Table(title=title, title_justify="left", header_style="bold")
     front = Counter((model, protocol) for _, model, protocol in pareto_front(report))
     rows = [_cost(report, model, protocol, front[model, protocol]) for model, protocol in entries_of(report)]
     columns = {name: [row[name] for row in rows] for name in (rows[0] if rows else ())}
-    if not any(columns.get("MACs", ())):
-        columns.pop("MACs", None)
+    for name in ("MACs", "search"):
+        if not any(columns.get(name, ())):
+            columns.pop(name, None)
     sizes = {
         name: min(MAX_NAME, max(len(word) for word in (*name.split("\n"), *cells))) + 3
         for name, cells in columns.items()
@@ -134,6 +129,7 @@ def _cost(report: Report, model: str, protocol: str, front: int) -> dict[str, st
         "time\n(s)": _number(sum(r.cost.seconds or 0.0 for r in done), 1) if done else "",
         "ex/s": _count(throughput(done) or 0),
         "front": _count(front),
+        "search": _count(max((searched(r) or 0 for r in done), default=0)),
         "params": _count(max((r.cost.parameters or 0 for r in done), default=0)),
         "MACs": _count(max((r.cost.macs or 0 for r in done), default=0)),
         "peak\n(MiB)": _number(max((r.cost.peak_memory_mb or 0.0 for r in done), default=0.0) or None, 0),

@@ -123,7 +123,7 @@ def rank(folder: Path, records: Sequence[Record], catalog: Catalog) -> list[Stan
         for name in dict.fromkeys(score.metric for record in here for score in record.scores):
             metric = catalog.metric(name)
             columns = ("target", *metric.columns)  # no more: scores of many labels and models are gibibytes
-            predictions = {r.cell: store.read_predictions(folder / r.files[0], columns) for r in here}
+            predictions = {r.cell: store.read_runs(folder / r.files[0], columns) for r in here}
             scored = [r for r in here if (score := r.score(name)) and score.interval != "none"]
             honest = [r for r in scored if r.capability != Capability.PEEK]
             found += _rank(task, metric, honest, predictions)
@@ -137,11 +137,11 @@ def _rank(
     task: str,
     metric: Metric | FileMetric,
     records: Sequence[Record],
-    predictions: Mapping[str, Predictions],
+    predictions: Mapping[str, Sequence[Predictions]],
 ) -> list[Standing]:
     entries: dict[tuple[str, str], list[Predictions]] = {}
     for record in records:
-        entries.setdefault((record.model, record.label), []).append(predictions[record.cell])
+        entries.setdefault((record.model, record.label), []).extend(predictions[record.cell])
     assert isinstance(metric, SumMetric | TableMetric)
     return standings(task, metric, entries) if entries else []
 

@@ -25,6 +25,9 @@ from ptbench.records import Cell, ModelSpec, TaskSpec
 from ptbench.suite import SETTINGS, TASK_KEYS, Entry, Suite, task_mistakes
 from ptbench.values import has_type, type_names
 
+SEEDS = (0, 1, 2)
+"""The seeds of a protocol whose outcome depends on them, where a grid names none; of others the first."""
+
 
 def resolve(
     suite: Suite, catalog: Catalog, settings: Mapping[str, Any] | None = None
@@ -66,9 +69,9 @@ class _Resolver:
             for model in (models[name] for name in grid.models if name in models):
                 for task in (tasks[name] for name in grid.tasks if name in tasks):
                     for entry, protocol in protocols:
-                        for seed in grid.seeds:
-                            if model is None or task is None or protocol is None:
-                                continue
+                        if model is None or task is None or protocol is None:
+                            continue
+                        for seed in grid.seeds or (SEEDS if protocol.stochastic else SEEDS[:1]):
                             cell = Cell(self.suite.name, model, task, protocol.name, entry.table, seed, base)
                             found.setdefault(cell.id, cell)
         for figure in self.suite.published:
@@ -152,6 +155,7 @@ class _Resolver:
             splits=table.get("splits", {}),
             limit=table.get("limit", {}),
             note=table.get("note", ""),
+            copies=table.get("copies", True),
         )
 
     def named(self, task: NamedTask, entry: Entry) -> Mapping[str, Any] | None:
