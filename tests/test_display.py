@@ -17,10 +17,10 @@ from ptbench.runner.plan import Plan, PlannedCell
 from ptbench.suite import Suite
 
 
-def cells(*models: str, rows: int = 950) -> list[PlannedCell]:
+def cells(*models: str, rows: int = 950, protocol: str = "as_is") -> list[PlannedCell]:
     """Return one planned cell per model name, on tasks of their own."""
     return [
-        PlannedCell(Cell("s", ModelSpec(name, "x:y"), TaskSpec(f"t{i}", "a", "d:e"), "as_is"), rows=rows)
+        PlannedCell(Cell("s", ModelSpec(name, "x:y"), TaskSpec(f"t{i}", "a", "d:e"), protocol), rows=rows)
         for i, name in enumerate(models)
     ]
 
@@ -56,6 +56,16 @@ def test_a_model_not_seen_yet_is_estimated_by_its_parameters() -> None:
     eta = Eta(planned, {"small": 10_000_000, "large": 100_000_000})
     eta.finished(planned[0].cell.id, 10.0)
     assert eta.remaining() == pytest.approx(100.0, rel=0.01)  # words cost next to nothing
+
+
+def test_protocols_have_rates_of_their_own() -> None:
+    planned = [*cells("a", "a", "b", "c"), *cells("a", "b", "c", protocol="fine_tune")]
+    eta = Eta(planned, {"a": 100, "b": 100, "c": 100})
+    for cell, seconds in zip(planned[:4], (10.0, 10.0, 20.0, 20.0), strict=True):
+        eta.finished(cell.cell.id, seconds)
+    assert eta.remaining() == pytest.approx(10.0 + 20.0 + 20.0)  # nobody was fine-tuned yet
+    eta.finished(planned[4].cell.id, 90.0)
+    assert eta.remaining() == pytest.approx(2 * 9 * 20.0)  # nine times as dear, as for the first model
 
 
 def test_a_record_is_titled_like_its_cell() -> None:
