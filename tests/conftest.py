@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+import secrets
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +12,21 @@ import pytest
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")  # a test that would reach for a hub must fail at once
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Keep what fixtures of modules compute out of the user's cache."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PTBENCH_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
+@pytest.fixture(autouse=True)
+def _empty_cache(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Give every test a cache that nobody wrote to."""
+    path = tmp_path_factory.getbasetemp() / "caches" / secrets.token_hex(8)
+    monkeypatch.setenv("PTBENCH_CACHE", str(path))
 
 
 @dataclass(frozen=True)

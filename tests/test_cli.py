@@ -125,7 +125,7 @@ def test_a_failed_cell_says_why_and_the_others_go_on(
         (["run", "SUITE", "--device", "gpu"], "'gpu' is none of auto, cpu, cuda, cuda:N, mps"),
         (["run", "--colour"], "No such option"),
         (["report", "/"], "error: / holds no run"),
-        (["run", "SUITE", "--reporter", "cvs"], "no plugin offers the reporter 'cvs'; did you mean 'csv'?"),
+        (["run", "SUITE", "--reporter", "cssv"], "no plugin offers the reporter 'cssv'; did you mean 'csv'?"),
     ],
 )
 def test_a_wrong_call_exits_with_2(ptbench: Ptbench, suite: Path, arguments: list[str], message: str) -> None:

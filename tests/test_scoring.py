@@ -34,7 +34,7 @@ def drawn(trial: Trial) -> Outcome:
 def run(ptbench: Ptbench, suite: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     def run(function: Any = drawn, **changes: Any) -> Path:
         fake = replace(AS_IS, name="drawn", run=function, needs=(Capability.FIT,), trains=True, **changes)
-        monkeypatch.setattr(builtin.protocols, "PROTOCOLS", (fake,))
+        monkeypatch.setattr(builtin.protocols, "AS_IS", fake)
         suite.write_text(suite.read_text().replace("linear_probe", "drawn").replace("0.3", "0.6"))
         ptbench("run", suite, "--output", tmp_path / "out")
         (folder,) = tmp_path.glob("out/*/*")
@@ -129,6 +129,23 @@ def test_a_task_may_say_that_nobody_looks_for_copies(run: Any, suite: Path) -> N
     found = record(run())
     assert found["copies"] is None
     assert found["scores"][0]["without_copies"] is None
+
+
+def test_a_search_for_copies_that_fails_costs_no_score(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    get = catalog.Catalog.get
+
+    def broken(learnt: Any, test: Any) -> Any:
+        raise ValueError("no hash of this")
+
+    def with_copies(self: Any, offer: Any, *arguments: Any, **options: Any) -> Any:
+        kind = get(self, offer, *arguments, **options)
+        return replace(kind, copies=broken) if isinstance(kind, offers.Kind) else kind
+
+    monkeypatch.setattr(catalog.Catalog, "get", with_copies)
+    found = record(run())
+    assert found["status"] == "ok"
+    assert found["copies"] is None
+    assert any("no hash of this" in note for note in found["notes"])
 
 
 def test_joined_runs_stand_one_below_the_other() -> None:

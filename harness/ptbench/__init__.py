@@ -3,8 +3,9 @@
 This is the whole public surface for plugins; everything else is private and may change.
 """
 
+from ptbench.cka import Likeness, linear_cka
 from ptbench.claims import Claim, ClaimSet, Measured, Verdict
-from ptbench.copies import Copy
+from ptbench.copies import Copy, exact_copies
 from ptbench.cut import (
     CUT_OPTIONS,
     UNCUT,
@@ -29,6 +30,7 @@ from ptbench.errors import (
 )
 from ptbench.files import split_of
 from ptbench.hookspecs import hookimpl
+from ptbench.inspection import Inspection, Inspector, InspectRequest
 from ptbench.model import (
     Capability,
     Download,
@@ -82,6 +84,7 @@ from ptbench.progress import advance
 from ptbench.protocols import own_recipe
 from ptbench.records import Cell, Cost, Record, Report, Score, Standing, Status
 from ptbench.tasks import build_task
+from ptbench.textcopies import text_copies
 
 __version__ = "0.1.0"
 
@@ -109,8 +112,12 @@ __all__ = [
     "FileMetric",
     "FitRequest",
     "Fittable",
+    "InspectRequest",
+    "Inspection",
+    "Inspector",
     "Kind",
     "Latency",
+    "Likeness",
     "Measured",
     "Metric",
     "Model",
@@ -165,10 +172,13 @@ __all__ = [
     "cut_positions",
     "cut_rows",
     "cut_validation",
+    "exact_copies",
     "hookimpl",
+    "linear_cka",
     "nearest",
     "own_recipe",
     "pareto_points",
     "resident_peak_mb",
     "split_of",
+    "text_copies",
 ]

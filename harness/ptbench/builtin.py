@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from ptbench import baselines, executors, files, protocols, reporters
+from ptbench import baselines, executors, files, protocols, reporters, zeroshot
 from ptbench.hookspecs import hookimpl
 from ptbench.offers import Executor, Protocol, Provider, Reporter, Source
 
@@ -24,7 +24,7 @@ def ptbench_sources() -> Iterable[Source]:
 @hookimpl
 def ptbench_protocols() -> Iterable[Protocol]:
     """Protocols that learn nothing."""
-    return protocols.PROTOCOLS
+    return [protocols.AS_IS, zeroshot.PROTOCOL]
 
 
 @hookimpl

@@ -48,6 +48,13 @@ class Examples:
             columns={name: [values[i] for i in indices] for name, values in self.columns.items()},
         )
 
+    def fingerprint(self) -> str:
+        """Return a digest of the input columns, row by row in their order (64 hex digits); not of ids."""
+        digest = hashlib.sha256()
+        for column in sorted(self.columns):
+            feed(digest, (column, list(self.columns[column])))
+        return digest.hexdigest()
+
 
 @dataclass(frozen=True, slots=True)
 class Split:
@@ -112,18 +119,22 @@ class Task:
         """The names of the input columns."""
         return tuple(next(iter(self.splits.values())).examples.columns) if self.splits else ()
 
-    def fingerprint(self) -> str:
+    def inputs_fingerprints(self) -> dict[str, str]:
+        """Return `Examples.fingerprint` of every split."""
+        return {name: split.examples.fingerprint() for name, split in self.splits.items()}
+
+    def fingerprint(self, inputs: Mapping[str, str] | None = None) -> str:
         """Return a digest of everything in this task that can change a score (16 hex digits).
 
         Ids, inputs, targets, labels and kind of every split; not the name under which a suite uses it.
+        ``inputs`` is what `inputs_fingerprints` gave, for who has it already: files are then read once.
         """
+        inputs = self.inputs_fingerprints() if inputs is None else inputs
         digest = hashlib.sha256()
         feed(digest, (self.kind, self.labels))
         for name in sorted(self.splits):
             split = self.splits[name]
-            feed(digest, (name, list(split.examples.ids), split.targets))
-            for column in sorted(split.examples.columns):
-                feed(digest, (column, list(split.examples.columns[column])))
+            feed(digest, (name, list(split.examples.ids), split.targets, inputs[name]))
         return digest.hexdigest()[:16]
 
 

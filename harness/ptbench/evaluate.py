@@ -14,22 +14,21 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from ptbench import __version__
 from ptbench.audit import permuted_labels
 from ptbench.border import checked_facts, checked_outcome
+from ptbench.cache import Cache
 from ptbench.catalog import Catalog
-from ptbench.copies import Copy
 from ptbench.data import Task
 from ptbench.errors import ProtocolError, PtbenchError, one_line
-from ptbench.features import FeatureCache
+from ptbench.features import FeatureStore
+from ptbench.identity import model_identity, training_identity
 from ptbench.journal import dumps
 from ptbench.loading import load_model, load_task, model_request, primary_metric
 from ptbench.meter import peak_memory_mb, reset_peak_memory
 from ptbench.model import Capability, Model, ModelFacts
 from ptbench.offers import Adapter, Kind, Outcome, Protocol
+from ptbench.overlap import Overlap, OverlapFinder
 from ptbench.plain import to_json
 from ptbench.records import Cell, Record, Status, TaskSpec
 from ptbench.scoring import Scorer, predicted
@@ -62,16 +61,21 @@ def new_record(cell: Cell, run: str, status: Status, error: str = "", **facts: A
 
 
 class Evaluator:
-    """Evaluates cells one after another; keeps the last model, recent tasks and features resident."""
+    """Evaluates cells one after another; keeps the last model, recent tasks and features resident.
 
-    def __init__(self, catalog: Catalog, folder: Path, run: str) -> None:
+    With a cache, features outlive the process, and an interrupted training can go on.
+    """
+
+    def __init__(self, catalog: Catalog, folder: Path, run: str, cache: Cache | None = None) -> None:
         self.catalog = catalog
         self.folder = folder
         self.run = run
-        self.features = FeatureCache()
+        self.cache = cache
+        self.features = FeatureStore(cache)
+        self.overlaps = OverlapFinder(catalog, cache)
+        self._scratch: Path | None = None
         self._model: tuple[str, Model] | None = None
-        self._tasks: OrderedDict[str, tuple[Task, str]] = OrderedDict()
-        self._seen: dict[str, NDArray[np.int8] | None] = {}
+        self._tasks: OrderedDict[str, tuple[Task, str, Mapping[str, str]]] = OrderedDict()
 
     def __call__(self, cell: Cell) -> Record:
         """Return the record of a cell; its predictions are on the disk by then."""
@@ -81,31 +85,38 @@ class Evaluator:
             try:
                 record = self._evaluate(cell, started)
                 dumps(record)  # facts that cannot be written are this cell's fault, and no other's
+                self._leave_scratch(done=True)
             except (Exception, SystemExit) as error:  # what a plugin raises costs its own cell and no other
                 log.append(traceback.format_exc())
                 text = one_line(error)
                 if not isinstance(error, PtbenchError):
                     text += f" (traceback: {LOGS}/{cell.id}.log)"
                 record = replace(started, status=Status.FAILED, error=text)
+            finally:
+                self._leave_scratch(done=False)
         return replace(record, finished=datetime.now(UTC).isoformat(timespec="milliseconds"))
 
     def _evaluate(self, cell: Cell, started: Record) -> Record:
         protocol = self.catalog.get(Protocol, cell.protocol)
-        task, data_digest = self._task(cell.task, Path(cell.base))
+        task, data_digest, inputs = self._task(cell.task, Path(cell.base))
         kind = self.catalog.get(Kind, task.kind)
         reset = reset_peak_memory()
         capability, model, load_seconds = self._load(cell, protocol, task.kind)
         who = f"{cell.model.reference} on {cell.task.name}"
-        checked_facts(model, who)
-        work = Work(self.features, cell, model, task, kind, data_digest)
+        identity = model_identity(cell, checked_facts(model, who), self.catalog)
+        if self.cache and protocol.trains and identity.lasting:
+            training = training_identity(cell, identity, data_digest, self.catalog)
+            self._scratch = self.cache.scratch(training.key())
+        work = Work(self.features, cell, model, task, kind, identity, inputs, self._scratch)
         outcome = checked_outcome(protocol.run(work.trial(protocol.filled(cell.options))), who)
         found = predicted(outcome, kind, task, who)
         peak = peak_memory_mb() if reset else None
         write_predictions(self.folder / PREDICTIONS / f"{cell.id}.parquet", *found.runs)
-        copies = self._copies(task, kind, data_digest) if protocol.trains and cell.task.copies else None
+        looks = protocol.trains and cell.task.copies
+        overlap = self.overlaps.find(task, kind, data_digest) if looks else Overlap()
         scoring = time.perf_counter()
         scorer = Scorer(self.catalog, self.folder)
-        scores = scorer.scores(found, task, copies)
+        scores = scorer.scores(found, task, overlap.rows)
         files = scorer.files(found, task, cell.id)
         curves = scorer.curves(found, task)
         audit = permuted_labels(found.runs[0])
@@ -118,13 +129,13 @@ class Evaluator:
             scores=scores,
             primary=primary_metric(task.metrics, self.catalog),
             n=n,
-            copies=None if copies is None else _counted(copies),
+            copies=overlap.counts,
             unread=sum(task.unread.get("test", {}).values()) if "test" in task.unread else None,
             cost=cost,
             device=facts.device,
             precision=facts.precision,
             facts={**facts.extra, **_counting(facts), **work.counted(), **curves, **outcome.facts},
-            notes=_notes(task, facts, outcome, work.counted(), audit),
+            notes=_notes(task, facts, outcome, work.counted(), audit, overlap.note),
             trust=facts.trust,
             fingerprints={
                 "weights": facts.weights,
@@ -135,11 +146,17 @@ class Evaluator:
             files=(f"{PREDICTIONS}/{cell.id}.parquet", *files, *self._unread(cell, task)),
         )
 
-    def _task(self, spec: TaskSpec, base: Path) -> tuple[Task, str]:
+    def _leave_scratch(self, *, done: bool) -> None:
+        if self.cache and self._scratch:
+            self.cache.leave(self._scratch, done=done)
+        self._scratch = None
+
+    def _task(self, spec: TaskSpec, base: Path) -> tuple[Task, str, Mapping[str, str]]:
         key = json.dumps(to_json(spec))
         if key not in self._tasks:
             task = load_task(spec, base, self.catalog)
-            self._tasks[key] = (task, task.fingerprint())
+            inputs = task.inputs_fingerprints()
+            self._tasks[key] = (task, task.fingerprint(inputs), inputs)
         self._tasks.move_to_end(key)
         if len(self._tasks) > RESIDENT_TASKS:
             self._tasks.popitem(last=False)
@@ -159,17 +176,6 @@ class Evaluator:
         model = load_model(cell.model, base, self.catalog, capability, for_kind)
         self._model = (key, model)
         return capability, model, time.perf_counter() - started
-
-    def _copies(self, task: Task, kind: Kind, digest: str) -> NDArray[np.int8] | None:
-        """Return how far each test row stands in the rows that a protocol may learn from; None: unknown."""
-        if kind.copies is None:
-            return None
-        if digest not in self._seen:
-            test = task.split("test").examples
-            learnt = [task.splits[name].examples for name in ("train", "validation") if name in task.splits]
-            found = [kind.copies(examples, test) for examples in learnt]
-            self._seen = {digest: np.max(found, axis=0, initial=0)} if found else {digest: None}
-        return self._seen[digest]
 
     def _unread(self, cell: Cell, task: Task) -> tuple[str, ...]:
         """List what could not be read, once per task; return the file."""
@@ -219,17 +225,17 @@ def chosen_capability(protocol: Protocol, able: frozenset[Capability]) -> Capabi
     )
 
 
-def _counted(copies: NDArray[np.int8]) -> dict[str, int]:
-    return {copy.name.lower(): int((copies == copy).sum()) for copy in (Copy.EXACT, Copy.NEAR)}
-
-
 def _notes(
-    task: Task, facts: ModelFacts, outcome: Outcome, counted: Mapping[str, int], audit: str | None
+    task: Task,
+    facts: ModelFacts,
+    outcome: Outcome,
+    counted: Mapping[str, int],
+    *found: str | None,
 ) -> tuple[str, ...]:
     changed = [f"{count:,} inputs {name.replace('_', ' ')}" for name, count in counted.items() if count]
     listed = [f"what could not be read is listed in {unread_name(task.name)}"] if task.left_out else []
     read = [*unread_notes(task), *listed, *task.notes]
-    own = [note for note in (audit, task.note) if note]
+    own = [note for note in (*found, task.note) if note]
     return tuple(dict.fromkeys([*own, *read, *facts.notes, *outcome.notes, *changed]))
 
 

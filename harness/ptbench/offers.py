@@ -268,10 +268,16 @@ class Protocol(Offer):
     run: Callable[[Trial], Outcome]
     refuses: Callable[[TaskFacts], str | None] = lambda facts: None
     """Why it makes no sense for a task, or None."""
+    misfit: Callable[[TaskFacts, Mapping[str, Any]], str | None] = lambda facts, options: None
+    """What is wrong with its options, defaults included, for a task that it does not refuse, or None: a
+    label that the task has not, or two options that exclude each other."""
     trains: bool = False
     """Whether it reads training rows."""
     stochastic: bool = False
     """Whether its outcome depends on the seed: a grid that names no seeds then runs it under three."""
+    passes: Callable[[Mapping[str, Any]], float] = lambda options: 1.0
+    """How often the rows go through the model under these options, a training step counting as three: for
+    the estimate of the time left."""
     reads: Callable[[TaskFacts], frozenset[str]] = lambda facts: frozenset()
     """Input columns, beyond those of the task, that the model must be able to read: ``text`` where labels
     are embedded as texts."""

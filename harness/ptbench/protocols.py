@@ -1,4 +1,4 @@
-"""The protocols that need no learning library: `as_is` and `zero_shot`."""
+"""The protocol `as_is`, and what several protocols need: a model's own recipe, labels by name."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ptbench.border import checked_column, checked_columns, checked_facts
 from ptbench.data import Split
 from ptbench.errors import ModelError, ProtocolError
 from ptbench.model import Capability, FitRequest, Fittable, Peeker, Predictor
-from ptbench.offers import Column, Outcome, Protocol, TaskFacts, Trial
+from ptbench.offers import Column, Outcome, Protocol, Trial
 
 
 def own_recipe(trial: Trial, train: Split | None = None, validation: Split | None = None) -> Outcome | None:
@@ -97,15 +97,6 @@ def mapping_note(own: tuple[str, ...], wanted: tuple[str, ...], found: list[int]
     return "; ".join(said)
 
 
-def cosine(u: NDArray[np.float32], v: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Return the cosine of each row of u with the same row of v; 0 where one of them is zero."""
-    a, b = u.astype(np.float64), v.astype(np.float64)
-    norms = np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1)
-    products: NDArray[np.float64] = np.einsum("nd,nd->n", a, b)
-    similarity: NDArray[np.float64] = np.divide(products, norms, out=np.zeros_like(products), where=norms > 0)
-    return similarity
-
-
 def _as_is(trial: Trial) -> Outcome:
     own = own_recipe(trial)
     if own is not None:
@@ -145,25 +136,6 @@ def _among(scores: NDArray[np.float32]) -> NDArray[np.float32]:
     return among
 
 
-def _zero_shot(trial: Trial) -> Outcome:
-    own = own_recipe(trial)
-    if own is not None:
-        return own
-    u, v = trial.features("test")
-    with trial.phase("predict"):
-        similarity = cosine(u, v)
-    return Outcome({"prediction": similarity}, facts={"similarity": "cosine"})
-
-
-def _zero_shot_refuses(facts: TaskFacts) -> str | None:
-    if facts.pair is not False and facts.kind.target.type == "number":
-        return None
-    return (
-        "zero_shot gives the similarity of two inputs: it is for pairs with a number as target "
-        f"(sentence-similarity), and this task is {facts.kind.name}"
-    )
-
-
 def _plain(label: str) -> str:
     return label.casefold().replace("_", " ").strip()
 
@@ -183,11 +155,3 @@ AS_IS = Protocol(
     needs=(Capability.PREDICT, Capability.PEEK),
     run=_as_is,
 )
-ZERO_SHOT = Protocol(
-    name="zero_shot",
-    description="Cosine similarity of the embeddings of the two inputs; nothing is learnt from the task.",
-    needs=(Capability.EMBED, Capability.PEEK),
-    run=_zero_shot,
-    refuses=_zero_shot_refuses,
-)
-PROTOCOLS = (AS_IS, ZERO_SHOT)

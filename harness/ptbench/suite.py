@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from ptbench.errors import SuiteError, nearest
+from ptbench.inspect_table import InspectTable, read_inspect
 from ptbench.published import Published, read_published
 from ptbench.shape import Shape
 from ptbench.values import has_type
@@ -81,6 +82,7 @@ class Suite:
     mistakes: tuple[str, ...] = ()
     """Everything that is wrong with its shape; what is well-formed can be planned all the same."""
     published: tuple[Published, ...] = ()
+    inspect: InspectTable | None = None
 
 
 def load_suite(path: Path) -> Suite:
@@ -108,7 +110,7 @@ class _Reader(Shape):
 
     def suite(self, data: Mapping[str, Any], text: str) -> Suite:
         tables = dict.fromkeys(("suite", "settings", "models", "tasks"), (dict,))
-        keys = {**tables, "grid": (list,), "published": (list,)}
+        keys = {**tables, "grid": (list,), "published": (list,), "inspect": (dict,)}
         top = self.table(data, keys, "the top level")
         head = self.table(
             top.get("suite", {}),
@@ -139,6 +141,7 @@ class _Reader(Shape):
             read_published(self, figure, i, models, tasks)
             for i, figure in enumerate(top.get("published", []), start=1)
         ]
+        inspect = read_inspect(self, top["inspect"], models, tasks) if "inspect" in top else None
         return Suite(
             path=self.path,
             name=name,
@@ -151,6 +154,7 @@ class _Reader(Shape):
             text=text,
             mistakes=tuple(self.mistakes),
             published=tuple(figure for figure in figures if figure),
+            inspect=inspect,
         )
 
     def checked(self, entry: Entry, check: Callable[[Entry], None]) -> Entry:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ptbench.data import Examples, Task
 from ptbench.errors import ProtocolError
-from ptbench.features import Sides, extract
+from ptbench.features import Sides, extract, sides_of
 from ptbench.model import Embedder, Model
 from ptbench.offers import Kind, Protocol, Trial
 
@@ -35,7 +35,8 @@ def make_trial(
         return model
 
     def features(split: str) -> Sides:
-        return extract(embedder(), task.split(split).examples, kind, who).sides
+        examples = task.split(split).examples
+        return extract(embedder(), examples, sides_of(examples, kind), who).sides
 
     def embed(examples: Examples) -> NDArray[np.float32]:
         return embedder().embed(examples)

@@ -2,36 +2,39 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ptbench.border import checked_features
 from ptbench.data import Examples, Task
 from ptbench.errors import ProtocolError
-from ptbench.features import FeatureCache, Sides, added, extract
+from ptbench.features import Features, FeatureStore, Sides, added, extract, feature_identity, sides_of
+from ptbench.identity import Identity
 from ptbench.meter import Clock
 from ptbench.model import Embedder, Model
 from ptbench.offers import Kind, Trial
-from ptbench.plain import to_json
-from ptbench.records import Cell, Cost, ModelSpec
+from ptbench.records import Cell, Cost
 
 
 @dataclass
 class Work:
     """What a cell has at hand while its protocol runs, and what it cost so far."""
 
-    cache: FeatureCache
+    store: FeatureStore
     cell: Cell
     model: Model
     task: Task
     kind: Kind
-    data_digest: str
+    identity: Identity
+    """Who the model is."""
+    inputs: Mapping[str, str]
+    """`Examples.fingerprint` of each split."""
+    scratch: Path | None = None
 
     def __post_init__(self) -> None:
         self.clock = Clock()
@@ -41,6 +44,7 @@ class Work:
         self.facts_before = self.model.facts
         self.reused_counts: Counter[str] = Counter()
         self.reused_spent: dict[str, float] = {}
+        self.had: dict[str, Features] = {}
 
     def trial(self, options: Mapping[str, Any]) -> Trial:
         """Return what the protocol gets."""
@@ -53,48 +57,53 @@ class Work:
             features=self.features,
             phase=self.clock.phase,
             embed=self.embed,
+            scratch=self.scratch,
         )
 
     def embed(self, examples: Examples) -> NDArray[np.float32]:
         """Return features of examples of the protocol's own making; see `Trial.embed`."""
+        if not len(examples):
+            return self._embedded(examples, []).sides[0]
+        return self._features(examples, examples.fingerprint(), [], "made by the protocol").sides[0]
+
+    def features(self, split: str) -> Sides:
+        """Return the features of a split, from the store where they are there; see `Trial.features`."""
+        examples = self.task.split(split).examples
+        features = self._features(examples, self.inputs[split], sides_of(examples, self.kind), split)
+        if split == "test" and not self.test_seconds:
+            self.test_seconds = features.seconds
+        return features.sides
+
+    def _features(self, examples: Examples, inputs: str, sides: list[str], split: str) -> Features:
+        """Return features that this cell had before, or that are kept, or that are computed now."""
+        identity = feature_identity(self.identity, inputs, pair=len(sides) > 1)
+        key = identity.key()
+        if key in self.had:  # they are paid for
+            return self.had[key]
+        features = self.store.get(identity)
+        if features is None:
+            features = self._embedded(examples, sides)
+            about = {"task": self.cell.task.name, "split": split, "examples": len(examples)}
+            self.store.put(identity, features, about)
+        else:
+            self._reuse(features)
+        self.had[key] = features
+        return features
+
+    def _embedded(self, examples: Examples, sides: list[str]) -> Features:
         model = self.model
         who = f"{self.cell.model.reference} on {self.cell.task.name}"
         if not isinstance(model, Embedder):
             raise ProtocolError(f"{who}: cannot embed, and so has no features")
         with self.clock.phase("embed"):
-            return checked_features(model.embed(examples), len(examples), who)
+            return extract(model, examples, sides, who)
 
-    def features(self, split: str) -> Sides:
-        """Return the features of a split, from the cache where they are there; see `Trial.features`."""
-        model = self.model
-        if not isinstance(model, Embedder):
-            raise ProtocolError(f"{self.cell.model.reference} cannot embed, and so has no features")
-        facts = model.facts
-        spec: ModelSpec = self.cell.model
-        key = (
-            json.dumps(to_json(spec, without=("name",))),
-            facts.weights,
-            facts.preprocessing,
-            facts.device,
-            facts.precision,
-            self.data_digest,
-            split,
-        )
-        features = self.cache.get(key)
-        if features is None:
-            with self.clock.phase("embed"):
-                who = f"{spec.reference} on {self.cell.task.name}"
-                features = extract(model, self.task.split(split).examples, self.kind, who)
-            self.cache.put(key, features)
-        else:
-            self.reused = True
-            self.reused_seconds += features.seconds
-            self.reused_counts.update(features.counts)
-            for name, seconds in features.spent.items():
-                self.reused_spent[name] = self.reused_spent.get(name, 0.0) + seconds
-        if split == "test":
-            self.test_seconds += features.seconds
-        return features.sides
+    def _reuse(self, features: Features) -> None:
+        self.reused = True
+        self.reused_seconds += features.seconds
+        self.reused_counts.update(features.counts)
+        for name, seconds in features.spent.items():
+            self.reused_spent[name] = self.reused_spent.get(name, 0.0) + seconds
 
     def counted(self) -> dict[str, int]:
         """Return what the model had to change in this cell's inputs, those of reused features too."""

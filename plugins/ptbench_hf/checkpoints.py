@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from ptbench import Capability
+from ptbench_hf.depth import below, blocks_of, checked_layer
 from ptbench_hf.files import Tensor, Weights, find_weights, read_object
 from ptbench_hf.heads import Head, read_head
 from ptbench_hf.options import Wishes
@@ -47,6 +48,9 @@ class Checkpoint:
         """Read the files of a folder. Raises `ModelError` for what is missing or broken."""
         recipe = read_recipe(root, wishes)
         config = read_object(recipe.transformer / "config.json")
+        blocks = blocks_of(config)
+        if recipe.layer is not None and blocks is not None:
+            recipe = replace(recipe, layer=checked_layer(recipe.layer, blocks, str(root)))
         weights = find_weights(recipe.transformer, allow_pickle=wishes.allow_pickle)
         weights.tensors()  # a file that is cut off is told before anything is loaded
         return cls(root, wishes, recipe, config, weights)
@@ -97,7 +101,10 @@ class Checkpoint:
         if capability is Capability.PREDICT:
             return sum(tensor.size for tensor in own)
         dense = sum(layer.inputs * layer.outputs + layer.outputs * layer.bias for layer, _ in self.dense)
-        return sum(tensor.size for tensor in backbone(own)) + dense
+        used, blocks = backbone(own), blocks_of(self.config)
+        if self.recipe.layer is not None and blocks is not None:
+            used = below(used, self.recipe.layer, blocks)
+        return sum(tensor.size for tensor in used) + dense
 
 
 def backbone(tensors: list[Tensor]) -> list[Tensor]:

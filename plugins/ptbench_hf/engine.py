@@ -69,16 +69,25 @@ class Engine:
 
         XLNet's head and convolutions over tokens read the padding: their scores depend on the batch.
         """
-        tokens = self.reader.read(Examples(["short", "long"], {"text": FIRST_TEXTS}))
-        self.reader.truncated = 0  # these two are nobody's examples
+        tokens = self.first_tokens()
         with torch.inference_mode():
             alone = self._step(tokens, np.array([0])).float()
             beside = self._step(tokens, np.array([0, 1])).float()[:1]
         leak = (alone - beside).abs().max() > tolerance * alone.abs().max()
         return replace(self, width=alone.shape[1], even=bool(leak))
 
+    def first_tokens(self) -> Tokens:
+        """Return a short text and a longer one, to try the module with."""
+        tokens = self.reader.read(Examples(["short", "long"], {"text": FIRST_TEXTS}))
+        self.reader.truncated = 0  # these two are nobody's examples
+        return tokens
+
+    def inputs(self, tokens: Tokens, rows: Index) -> dict[str, Tensor]:
+        """Return what the module takes for these rows, on its device."""
+        return {name: self._move(array) for name, array in tokens.batch(rows, self.reader.pad).items()}
+
     def _step(self, tokens: Tokens, rows: Index) -> Tensor:
-        inputs = {name: self._move(array) for name, array in tokens.batch(rows, self.reader.pad).items()}
+        inputs = self.inputs(tokens, rows)
         output: Tensor = self.finish(self.module(**inputs), inputs["attention_mask"])
         return output
 

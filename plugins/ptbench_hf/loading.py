@@ -14,6 +14,7 @@ from torch import nn
 from ptbench import ModelError, nearest
 from ptbench_hf.checkpoints import BUFFERS, Checkpoint
 from ptbench_hf.files import find_tokenizer
+from ptbench_hf.layers import cut_above
 from ptbench_hf.quiet import UnknownOptionError, brief, explained
 
 UNBOUNDED = 10**6
@@ -32,14 +33,34 @@ def load_tokenizer(checkpoint: Checkpoint) -> Any:
 def load_backbone(checkpoint: Checkpoint, dtype: torch.dtype) -> tuple[nn.Module, tuple[str, ...]]:
     """Load the backbone, without pooler and head where it comes without; and what weights were left out.
 
-    Of an encoder with a decoder it is the encoder.
+    Of an encoder with a decoder it is the encoder. Where a layer below the last is asked for, the blocks
+    above are not there.
     """
+    module, left = _load_whole(checkpoint, dtype)
+    if checkpoint.recipe.layer is not None:
+        with explained(checkpoint.root, f"has no layer {checkpoint.recipe.layer}"):
+            module = cut_above(module, checkpoint.recipe.layer, str(checkpoint.root))
+    return module, left
+
+
+def _load_whole(checkpoint: Checkpoint, dtype: torch.dtype) -> tuple[nn.Module, tuple[str, ...]]:
     if checkpoint.config.get("is_encoder_decoder"):
         return _load_encoder(checkpoint, dtype)
     try:
         return _load(transformers.AutoModel, checkpoint, dtype, add_pooling_layer=False)
     except UnknownOptionError:
         return _load(transformers.AutoModel, checkpoint, dtype)
+
+
+def load_dual(checkpoint: Checkpoint, dtype: torch.dtype) -> tuple[nn.Module, tuple[str, ...]]:
+    """Load a dual encoder with both of its towers; and what weights were left out."""
+    return _load(transformers.AutoModel, checkpoint, dtype)
+
+
+def load_image_processor(checkpoint: Checkpoint) -> Any:
+    """Load the image processor of a checkpoint, the one that transformers takes by default."""
+    with explained(checkpoint.root, "cannot load the image processor"):
+        return transformers.AutoImageProcessor.from_pretrained(checkpoint.folder, **_common(checkpoint))
 
 
 def load_classifier(checkpoint: Checkpoint, dtype: torch.dtype) -> tuple[nn.Module, tuple[str, ...]]:
@@ -75,6 +96,7 @@ def _load(
     auto: Any, checkpoint: Checkpoint, dtype: torch.dtype, **options: Any
 ) -> tuple[nn.Module, tuple[str, ...]]:
     _check_type(checkpoint)
+    default = torch.get_default_dtype()
     with explained(checkpoint.root, "cannot load the weights"):
         try:
             model, info = auto.from_pretrained(
@@ -87,6 +109,7 @@ def _load(
                 **options,
             )
         except TypeError as error:
+            torch.set_default_dtype(default)  # in which transformers 4 leaves its own after an error
             if any(option in str(error) for option in options):
                 raise UnknownOptionError from None
             raise

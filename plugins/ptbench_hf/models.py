@@ -15,6 +15,8 @@ from ptbench import (
     Provider,
 )
 from ptbench_hf.checkpoints import Checkpoint
+from ptbench_hf.dual import INPUTS as DUAL_INPUTS
+from ptbench_hf.dual import describe_dual, find_processor, is_dual
 from ptbench_hf.files import find_tokenizer
 from ptbench_hf.heads import CLASSES, NUMBER, no_head, no_labels
 from ptbench_hf.options import OPTIONS, Wishes, read_options
@@ -23,6 +25,8 @@ from ptbench_hf.snapshots import cached_snapshot, fetch_snapshot, modules_known
 from ptbench_torch.digest import files_sha256
 
 INPUTS = frozenset({"text", "text_pair"})
+ALL = frozenset({Capability.EMBED, Capability.PROFILE, Capability.FIT, Capability.INSPECT})
+"""What every checkpoint can do."""
 
 
 def describe(request: ModelRequest) -> ModelDescription:
@@ -37,9 +41,9 @@ def describe(request: ModelRequest) -> ModelDescription:
         description = _described(Checkpoint.read(cached, wishes), request)
         return _with_trust(description, unpinned)
     return ModelDescription(
-        capabilities=frozenset({Capability.EMBED, Capability.PREDICT, Capability.PROFILE}),
+        capabilities=ALL | {Capability.PREDICT},
         kinds=frozenset({CLASSES, NUMBER}),
-        inputs=INPUTS,
+        inputs=INPUTS | DUAL_INPUTS,  # whichever of them it turns out to read
         downloads=(Download(f"hub model {place}"),),
         trust=unpinned,
     )
@@ -56,20 +60,39 @@ def load(request: ModelRequest) -> Model:
         root, origin = place.path, dict(place.origin)
     checkpoint = Checkpoint.read(root, wishes)
     capability = request.capability or Capability.EMBED
-    if capability not in (Capability.EMBED, Capability.PREDICT, Capability.PROFILE):
-        raise ModelError(
-            f"{request.reference}: provider 'hf' cannot {capability} yet; it can embed, predict and profile"
-        )
+    if capability not in ALL | {Capability.PREDICT}:
+        able = ", ".join(sorted(ALL | {Capability.PREDICT}))
+        raise ModelError(f"{request.reference}: provider 'hf' cannot {capability}; it can {able}")
     _check_head(checkpoint, request)
     used = _used(checkpoint, capability)
     weights = _checked_digest(checkpoint, used)
     trust = _unpinned(place) + checkpoint.trust(used)
     facts = ModelFacts(weights=weights, trust=trust, extra=origin)
 
+    if is_dual(checkpoint.config):
+        if capability is not Capability.EMBED:
+            raise ModelError(f"{request.reference} cannot {capability}: a dual encoder can embed")
+
+        from ptbench_hf.dualmodels import DualEmbedder
+
+        return DualEmbedder(checkpoint, request.settings, facts)
+
     if capability is Capability.PROFILE:
         from ptbench_hf.profiling import TextCost
 
         return TextCost(checkpoint, request.settings, facts)
+
+    if capability is Capability.FIT:
+        from ptbench_hf.learning import text_learner
+        from ptbench_torch.trainable import Trainable
+
+        return Trainable(*text_learner(checkpoint, request.settings, facts))
+
+    if capability is Capability.INSPECT:
+        from ptbench_hf.learning import text_learner
+        from ptbench_torch.inspecting import LearnerInspector
+
+        return LearnerInspector(*text_learner(checkpoint, request.settings, facts))
 
     from ptbench_hf.textmodels import TextEmbedder, TextPredictor
 
@@ -81,14 +104,14 @@ def load(request: ModelRequest) -> Model:
 def _described(checkpoint: Checkpoint, request: ModelRequest) -> ModelDescription:
     find_tokenizer(checkpoint.folder)
     _check_head(checkpoint, request)
+    if is_dual(checkpoint.config):
+        return describe_dual(checkpoint)
     head = checkpoint.head
     capability = _used(checkpoint, request.capability)
     return ModelDescription(
-        capabilities=frozenset(
-            {Capability.EMBED, Capability.PROFILE} | ({Capability.PREDICT} if head else set())
-        ),
+        capabilities=ALL | ({Capability.PREDICT} if head else set()),
         labels=head.labels if head else None,
-        kinds=frozenset({head.kind} if head else ()),
+        kinds=None if request.capability is Capability.FIT else frozenset({head.kind} if head else ()),
         inputs=INPUTS,
         parameters=checkpoint.parameters(capability),
         trust=checkpoint.trust(capability),
@@ -99,6 +122,8 @@ def _used(checkpoint: Checkpoint, wanted: Capability | None) -> Capability:
     """Return what the files are read for: a profile is of the head where there is one."""
     if wanted in (Capability.EMBED, Capability.PREDICT):
         return wanted
+    if wanted in (Capability.FIT, Capability.INSPECT):  # its own head goes: features are those that it embeds
+        return Capability.EMBED
     return Capability.PREDICT if checkpoint.head else Capability.EMBED
 
 
@@ -135,6 +160,8 @@ def _complete(hub: HubName, folder: Path, wishes: Wishes) -> bool:
     try:
         checkpoint = Checkpoint.read(folder, wishes)
         find_tokenizer(checkpoint.folder)
+        if is_dual(checkpoint.config):
+            find_processor(checkpoint.folder)
         checkpoint.files(Capability.EMBED)
     except ModelError:
         return False
@@ -154,7 +181,7 @@ def _with_trust(description: ModelDescription, trust: tuple[str, ...]) -> ModelD
 PROVIDER = Provider(
     name="hf",
     description="Hugging Face models: from the hub, from a folder, or from an installed package",
-    requires=("torch", "transformers", "safetensors", "huggingface_hub"),
+    requires=("torch", "transformers", "tokenizers", "safetensors", "huggingface_hub"),
     options=OPTIONS,
     describe=describe,
     load=load,

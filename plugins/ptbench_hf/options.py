@@ -18,13 +18,29 @@ OPTIONS = (
         "How token vectors become one; default: what the checkpoint declares, else mean",
         choices=POOLINGS,
     ),
+    Option(
+        "layer",
+        (int,),
+        "Whose token vectors are pooled: 0 the token embeddings, n after the n-th block; default: the last",
+    ),
     Option("normalize", (bool,), "Whether embeddings get length 1; default: what the checkpoint declares"),
     Option("max_length", (int,), "Longest input in tokens; never more than the checkpoint allows"),
     Option("prompt", (str,), "Text put before every text; default: the checkpoint's own default prompt"),
-    Option("labels", (list,), "Names of the classes of the head, in its order; needed where it names none"),
-    Option("sha256", (str,), "Digest that the weights file must have"),
-    Option("allow_unpinned", (bool,), "Allow a hub revision that is no commit: it may change", default=False),
-    Option("allow_pickle", (bool,), "Allow weights that are stored as a pickle", default=False),
+    Option(
+        "labels",
+        (list,),
+        "Names of the classes of the head, in its order; needed where it names none",
+        inert=True,  # for features, which no head has seen
+    ),
+    Option("sha256", (str,), "Digest that the weights file must have", inert=True),
+    Option(
+        "allow_unpinned",
+        (bool,),
+        "Allow a hub revision that is no commit: it may change",
+        default=False,
+        inert=True,
+    ),
+    Option("allow_pickle", (bool,), "Allow weights that are stored as a pickle", default=False, inert=True),
     Option("trust_remote_code", (bool,), "Run Python code that comes with the checkpoint", default=False),
 )
 
@@ -34,6 +50,7 @@ class Wishes:
     """What a suite asks of one model; None: nothing asked, the checkpoint decides."""
 
     pooling: str | None = None
+    layer: int | None = None
     normalize: bool | None = None
     max_length: int | None = None
     prompt: str | None = None

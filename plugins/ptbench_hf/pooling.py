@@ -65,12 +65,16 @@ class Embedding(nn.Module):
     def __init__(self, recipe: Recipe, weights: Mapping[Dense, Weights]) -> None:
         super().__init__()
         self.modes = recipe.pooling
+        self.layer = recipe.layer
         stages = (Normalize() if s == "normalize" else _dense_layer(s, weights[s]) for s in recipe.stages)
         self.stages = nn.Sequential(*stages).eval()
 
     def forward(self, output: Any, mask: Tensor) -> Tensor:
         """Return [batch, d]."""
-        vectors: Tensor = self.stages(pool(output.last_hidden_state, mask, self.modes))
+        hidden = output.last_hidden_state
+        if self.layer is not None and getattr(output, "hidden_states", None) is not None:
+            hidden = output.hidden_states[self.layer]  # else the backbone ends there: see `cut_above`
+        vectors: Tensor = self.stages(pool(hidden, mask, self.modes))
         return vectors
 
 

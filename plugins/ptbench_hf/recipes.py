@@ -45,6 +45,8 @@ class Recipe:
     """One mode, or several whose results are put side by side."""
     origin: str = "default"
     """Who chose the pooling: ``checkpoint``, ``option`` or ``default``."""
+    layer: int | None = None
+    """Whose token vectors are pooled, as ``hidden_states`` counts them; None: the last."""
     stages: tuple[Dense | Literal["normalize"], ...] = ()
     max_length: int | None = None
     lower: bool = False
@@ -65,6 +67,7 @@ def read_recipe(root: Path, wishes: Wishes) -> Recipe:
         transformer=declared.transformer,
         pooling=(wishes.pooling,) if wishes.pooling else declared.pooling,
         origin="option" if wishes.pooling else declared.origin,
+        layer=wishes.layer,
         stages=stages,
         max_length=declared.max_length,
         lower=declared.lower,

@@ -2,13 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from ptbench import Adapter, Column, DataError, Kind, Option, Rows, Task, TaskRequest, build_task
+import numpy as np
+from numpy.typing import NDArray
+
+from ptbench import (
+    Adapter,
+    Column,
+    DataError,
+    Examples,
+    Kind,
+    Option,
+    Rows,
+    Task,
+    TaskRequest,
+    build_task,
+    text_copies,
+)
 
 TEXT = Column("text", "text")
 TEXT_PAIR = Column("text_pair", "text", required=False)
+
+
+def copies(train: Examples, test: Examples) -> NDArray[np.int8]:
+    """Return which texts, or pairs in their order, stand in train already."""
+    return text_copies(_sides(train), _sides(test))
+
+
+def copies_either_way(train: Examples, test: Examples) -> NDArray[np.int8]:
+    """Return which pairs stand in train already, in whatever order: similarity has none."""
+    first, second = _sides(train)
+    return text_copies([[*first, *second], [*second, *first]], _sides(test))
+
+
+def _sides(examples: Examples) -> list[Sequence[str]]:
+    return [examples[name] for name in ("text", "text_pair") if name in examples.columns]
+
 
 TEXT_CLASSIFICATION = Kind(
     name="text-classification",
@@ -17,6 +48,7 @@ TEXT_CLASSIFICATION = Kind(
     target=Column("target", "label"),
     outputs=(Column("prediction", "label"), Column("scores", "scores", required=False)),
     pair=("text", "text_pair"),
+    copies=copies,
 )
 SENTENCE_SIMILARITY = Kind(
     name="sentence-similarity",
@@ -25,6 +57,7 @@ SENTENCE_SIMILARITY = Kind(
     target=Column("target", "number"),
     outputs=(Column("prediction", "number"),),
     pair=("text", "text_pair"),
+    copies=copies_either_way,
 )
 KINDS = (TEXT_CLASSIFICATION, SENTENCE_SIMILARITY)
 

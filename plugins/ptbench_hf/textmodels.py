@@ -34,12 +34,19 @@ class TextEmbedder:
         )
         pooling = "+".join(recipe.pooling) + ("" if recipe.origin == "checkpoint" else f" ({recipe.origin})")
         stages = [stage if isinstance(stage, str) else stage.activation for stage in recipe.stages]
+        layer = {} if recipe.layer is None else {"layer": recipe.layer}
+        chosen = (recipe.pooling, stages, *layer.values())
         self._facts = replace(
             facts,
             parameters=count_parameters(self._engine.module, finish),
-            preprocessing=_preprocessing(checkpoint, self._engine.reader, recipe.pooling, stages),
-            extra={**facts.extra, "pooling": pooling, "normalize": stages[-1:] == ["normalize"]},
+            preprocessing=preprocessing_digest(checkpoint, self._engine.reader, *chosen),
+            extra={**facts.extra, "pooling": pooling, "normalize": stages[-1:] == ["normalize"], **layer},
         )
+
+    @property
+    def engine(self) -> Engine:
+        """What runs it."""
+        return self._engine
 
     @cached_property
     def _operations(self) -> Operations | None:
@@ -70,7 +77,7 @@ class TextPredictor:
         self._facts = replace(
             facts,
             parameters=count_parameters(self._engine.module),
-            preprocessing=_preprocessing(checkpoint, self._engine.reader),
+            preprocessing=preprocessing_digest(checkpoint, self._engine.reader),
             labels=labels,
             extra={**facts.extra, **origin},
         )
@@ -91,7 +98,7 @@ class TextPredictor:
         return {"scores": rows} if self._facts.labels else {"prediction": rows[:, 0].astype(np.float64)}
 
 
-def _preprocessing(checkpoint: Checkpoint, reader: TextReader, *more: Any) -> str:
+def preprocessing_digest(checkpoint: Checkpoint, reader: TextReader, *more: Any) -> str:
     """Return a digest of all that changes an output besides weights and precision."""
     files = [checkpoint.folder / "config.json", *find_tokenizer(checkpoint.folder)]
     digests = {file.name: file_sha256(file) for file in files}

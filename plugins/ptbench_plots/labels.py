@@ -22,14 +22,14 @@ PLACES: tuple[tuple[float, float, Literal["left", "right"]], ...] = (
 """Where a label may stand: offset in points from its point, and alignment."""
 
 
-def plain(name: str) -> str:
-    r"""Return a name that can be drawn: printable, and at most `MAX_NAME` characters.
+def plain(name: str, longest: int = MAX_NAME) -> str:
+    r"""Return a name that can be drawn: printable, and at most so many characters.
 
     >>> plain("tab\tand \ud800 " + "x" * 300)
     'tab?and ? xxxxxxxxxxxxxxxxx…'
     """
     text = "".join(c if c.isprintable() else "?" for c in name)
-    return text if len(text) <= MAX_NAME else text[: MAX_NAME - 1] + "…"
+    return text if len(text) <= longest else text[: longest - 1] + "…"
 
 
 def place_labels(panel: Axes, points: Sequence[ParetoPoint]) -> None:

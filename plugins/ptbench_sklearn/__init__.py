@@ -1,11 +1,11 @@
-"""Metrics, the linear probe, classical baselines, tabular tasks and bundled data; with scikit-learn."""
+"""Metrics, protocols on frozen features, classical baselines, tabular tasks; with scikit-learn."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
 from ptbench import Adapter, FileMetric, Kind, Metric, Protocol, Provider, Source, hookimpl
-from ptbench_sklearn import classical, data, probe, tabular
+from ptbench_sklearn import classical, data, few_shot, knn, probe, prototypes, tabular
 from ptbench_sklearn.metrics import METRICS
 
 
@@ -35,8 +35,8 @@ def ptbench_adapters() -> Iterable[Adapter]:
 
 @hookimpl
 def ptbench_protocols() -> Iterable[Protocol]:
-    """The linear probe."""
-    return [probe.PROTOCOL]
+    """The linear probe, nearest neighbours, class means, a few rows per class."""
+    return [probe.PROTOCOL, knn.PROTOCOL, prototypes.PROTOCOL, few_shot.PROTOCOL]
 
 
 @hookimpl

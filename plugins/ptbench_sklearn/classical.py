@@ -104,6 +104,7 @@ class Tfidf:
 
     def fit(self, train: Split, validation: Split, request: FitRequest) -> Predictor:
         """Fit vocabulary and head, anew each time."""
+        from scipy import sparse
         from sklearn.feature_extraction.text import TfidfVectorizer
 
         recipe = self.recipe
@@ -119,11 +120,11 @@ class Tfidf:
             fitted.vectorizer.fit([text for side in _sides(train.examples) for text in side])
         except ValueError as error:
             raise ModelError(f"TF-IDF finds nothing to count in train: {error}") from None
+        sides = [fitted.features(split.examples) for split in (train, validation)]
         fitted.head = fit_head(
-            fitted.features(train.examples),
-            train.targets,
-            fitted.features(validation.examples),
-            validation.targets,
+            sparse.vstack(sides, format="csr"),
+            np.concatenate([train.targets, validation.targets]),
+            len(train),
             labels=len(request.labels),
             strengths=recipe.strengths or _asked(request) or STRENGTHS,
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -22,6 +23,7 @@ from ptbench import (
     own_recipe,
 )
 from ptbench_sklearn.heads import Head, fit_head, strengths_problem
+from ptbench_sklearn.spectrum import chunks, transposed_times
 
 Floats = NDArray[np.float32]
 
@@ -41,12 +43,36 @@ def combined(sides: tuple[Floats, ...], pair: str) -> Floats:
     return np.concatenate([u, v, *both] if pair == "concat" else both, axis=1)
 
 
+def laid_out(
+    splits: Sequence[tuple[Floats, ...]], pair: str, positions: NDArray[np.intp] | None = None
+) -> Floats:
+    """Return one new array of the rows of all splits, or of those of the only one at these positions.
+
+    Pairs are combined in it. It is filled piece by piece, so that nothing else of its size is needed.
+    """
+    order = [np.arange(len(sides[0])) for sides in splits] if positions is None else [positions]
+    width = combined(tuple(side[:1] for side in splits[0]), pair).shape[1]
+    out = np.empty((sum(len(rows) for rows in order), width), dtype=np.float32)
+    start = 0
+    for sides, rows in zip(splits, order, strict=True):
+        target = out[start : start + len(rows)]
+        for piece in chunks(target):
+            target[piece] = combined(tuple(side[rows[piece]] for side in sides), pair)
+        start += len(rows)
+    return out
+
+
 def standardiser(x: Floats) -> tuple[Floats, Floats]:
     """Return mean and standard deviation of each column; 1 for one that is constant but for rounding.
 
     So that a path of strengths means the same for every model, whatever the scale of its features.
     """
-    mean, deviation = x.mean(axis=0, dtype=np.float64), x.std(axis=0, dtype=np.float64)
+    ones = np.ones((len(x), 1))
+    mean = transposed_times(x, ones)[:, 0] / len(x)
+    squares = np.zeros(x.shape[1])
+    for rows in chunks(x):
+        squares += ((x[rows] - mean) ** 2).sum(axis=0)
+    deviation = np.sqrt(squares / len(x))
     deviation[deviation <= 1e-6 * np.abs(mean)] = 1
     return mean.astype(np.float32), deviation.astype(np.float32)
 
@@ -69,30 +95,34 @@ def run(trial: Trial) -> Outcome:
     _check(trial)
     if not isinstance(trial.model, Embedder):
         return _own(trial)
-    from sklearn import linear_model  # noqa: F401  (now, since importing it is no part of fitting)
-
     train, validation, positions = train_and_validation(trial)
-    sides = [trial.features("train")]
+    splits = [trial.features("train")]
     if positions is None:
-        sides.append(trial.features("validation"))
+        splits.append(trial.features("validation"))
     pair = trial.options["pair"]
     with trial.phase("fit"):
-        x = np.concatenate([combined(side, pair) for side in sides])
-        x = x if positions is None else x[positions]
-        mean, deviation = standardiser(x[: len(train)])
-        x = (x - mean) / deviation
-        head = fit_head(
-            x[: len(train)],
-            train.targets,
-            x[len(train) :],
-            validation.targets,
+        head = _fitted(
+            laid_out(splits, pair, positions),
+            np.concatenate([train.targets, validation.targets]),
+            len(train),
             labels=len(trial.task.labels),
             strengths=[float(strength) for strength in trial.options["strengths"]],
         )
     test = trial.features("test")
     with trial.phase("predict"):
-        columns = head.predict((combined(test, pair) - mean) / deviation)
-    return Outcome(columns, _facts(head, len(validation), x.shape[1]), head.notes)
+        columns = head.predict(laid_out([test], pair))
+    facts = {**head.facts, "validation_rows": len(validation), "features": head.coefficients.shape[1]}
+    return Outcome(columns, facts, head.notes)
+
+
+def _fitted(x: Floats, y: NDArray[Any], train: int, **options: Any) -> Head:
+    """Return a head for features as they are; it is fitted on standardised ones, which overwrite them."""
+    mean, deviation = standardiser(x[:train])
+    if not np.isfinite(mean).all() or not np.isfinite(deviation).all() or not np.isfinite(x[train:]).all():
+        raise ProtocolError("linear_probe: features of train or validation hold values that are not finite")
+    x -= mean
+    x /= deviation
+    return fit_head(x, y, train, **options).before(mean, deviation)
 
 
 def _own(trial: Trial) -> Outcome:
@@ -105,10 +135,6 @@ def _own(trial: Trial) -> Outcome:
     if outcome is None:
         raise ProtocolError(f"linear_probe cannot use a {type(trial.model).__name__}: it has no features")
     return replace(outcome, facts={**outcome.facts, "validation_rows": len(validation)})
-
-
-def _facts(head: Head, validation_rows: int, features: int) -> dict[str, Any]:
-    return {**head.facts, "validation_rows": validation_rows, "features": features}
 
 
 def _check(trial: Trial) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 from typing import Protocol as Interface
@@ -35,9 +35,16 @@ class Learner:
     """From a batch of `Inputs` to features [n, width]: the pooled ones that a head would see."""
     blocks: tuple[tuple[str, nn.Module], ...]
     """Its parts in the order from input to output, by name: embeddings, each layer or stage, what comes
-    last. Together they hold every parameter; the last n of them can be trained alone."""
+    last. Together they hold every parameter; the last n of them can be trained alone. See `find_blocks`."""
     read: Callable[[Examples], Inputs]
     device: torch.device
     autocast: torch.dtype | None
     """The lower precision in which matrix products are computed; None: float32 throughout."""
     width: int
+    """Numbers in a row of features."""
+    budget: int = 1024
+    """What a batch may cost that is only evaluated: the longest of its examples, times their number."""
+    even: bool = False
+    """Whether padding changes the features, so that only examples of one length are evaluated together."""
+    counts: Callable[[], Mapping[str, int]] = dict
+    """What it had to change in its inputs since it was loaded; see `ptbench.ModelFacts`."""

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ptbench_vision.images import read_image
+from ptbench_torch.images import read_image
 
 
 def image_cell(value: Any, root: Path) -> Any:

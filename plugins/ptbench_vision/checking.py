@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from ptbench_vision.images import Checked, check_image
+from ptbench_torch.images import Checked, check_image
 
 THREADS = 8
 """The most threads; PIL decodes without Python's lock."""

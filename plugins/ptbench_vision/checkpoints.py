@@ -36,7 +36,7 @@ OPTIONS = (
     ),
     Option("arguments", (dict,), "Keyword arguments for the architecture, such as { num_classes = 10 }"),
     Option("key", (str,), "Key of the weights in the file; default: the usual ones, averaged weights first"),
-    Option("url", (str,), "Where the file is brought from if it is not there; needs sha256"),
+    Option("url", (str,), "Where the file is brought from if it is not there; needs sha256", inert=True),
     LABEL_SET,
     LABELS,
     SHA256,
@@ -206,7 +206,7 @@ def _preprocessing(request: ModelRequest) -> Preprocessing:
 PROVIDER = Provider(
     name="checkpoint",
     description="A file of weights (safetensors, or .pth read with weights_only) for a named architecture",
-    requires=("torch", "torchvision", "timm"),
+    requires=("torch", "torchvision", "timm", "PIL"),
     options=OPTIONS,
     describe=describe,
     load=load,

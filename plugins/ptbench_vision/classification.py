@@ -22,9 +22,10 @@ from ptbench import (
     build_task,
     nearest,
 )
+from ptbench_torch.images import Checked
 from ptbench_vision.cells import image_cell
 from ptbench_vision.checking import check_images
-from ptbench_vision.images import Checked
+from ptbench_vision.copies import copies
 
 KIND = Kind(
     name="image-classification",
@@ -32,6 +33,7 @@ KIND = Kind(
     inputs=(Column("image", "image"),),
     target=Column("target", "label"),
     outputs=(Column("prediction", "label"), Column("scores", "scores", required=False)),
+    copies=copies,
 )
 
 INPUT = Option(
@@ -56,7 +58,7 @@ TRAITS = {
     "16-bit": "more than 8 bits, scaled to 8",
     "alpha": "alpha channel dropped",
 }
-"""What to say of images that are read, and are not quite what they seem (`ptbench_vision.images.TRAITS`)."""
+"""What to say of images that are read, and are not quite what they seem (`ptbench_torch.images.TRAITS`)."""
 PATH = "path"
 ROW_ID, CELLS = "number of the row", "cell of the image"
 """The columns that the adapter adds; their spaces keep them apart from names that anyone uses."""

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ptbench_torch.batching import Index
-from ptbench_vision.images import read_image
+from ptbench_torch.images import read_image
 from ptbench_vision.preprocessing import Preprocessing
 
 AHEAD = 2

@@ -9,11 +9,13 @@ from ptbench import Capability, ModelDescription
 
 KINDS = frozenset({"image-classification"})
 INPUTS = frozenset({"image"})
+ALL = frozenset({Capability.EMBED, Capability.PROFILE, Capability.FIT, Capability.INSPECT})
+"""What every network can do."""
 
 
 def described(labels: tuple[str, ...], synonyms: Mapping[str, int], **more: Any) -> ModelDescription:
-    """Return a description: whoever's classes have names can predict, and all can embed and be profiled."""
-    able = {Capability.EMBED, Capability.PROFILE, *([Capability.PREDICT] if labels else [])}
+    """Return a description: whoever's classes have names can predict, and all can do the rest."""
+    able = {*ALL, *([Capability.PREDICT] if labels else [])}
     return ModelDescription(
         capabilities=frozenset(able),
         labels=labels or None,

@@ -63,7 +63,7 @@ class ImageEngine:
         """Return n random inputs as the module sees them, [n, 3, height, width] on its device."""
         generator = np.random.default_rng(seed)
         pixels = generator.integers(0, 256, (n, *self.preprocessing.size, 3), dtype=np.uint8)
-        return self._normalised(torch.from_numpy(pixels).to(self.device))
+        return self.normalised(torch.from_numpy(pixels).to(self.device))
 
     def run(self, examples: Examples) -> NDArray[np.float32]:
         """Return float32[n, width], in the order of examples.
@@ -101,9 +101,9 @@ class ImageEngine:
             pixels = pixels.to(self.device)
         waited["decode"] += ready - started
         waited["transfer"] += time.perf_counter() - ready
-        return self.finish(self.module(self._normalised(pixels)))
+        return self.finish(self.module(self.normalised(pixels)))
 
-    def _normalised(self, pixels: Tensor) -> Tensor:
+    def normalised(self, pixels: Tensor) -> Tensor:
         """Return uint8[n, h, w, 3] as the module wants it, by torchvision's operations in their order."""
         images = pixels.to(torch.float32).div_(255).sub_(self._mean).div_(self._std)
         images = images.permute(0, 3, 1, 2).to(self.dtype)  # in memory this is channels_last already

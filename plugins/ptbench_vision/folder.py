@@ -21,7 +21,7 @@ from ptbench import (
     nearest,
     split_of,
 )
-from ptbench_vision.images import RAW
+from ptbench_torch.images import RAW
 
 SUFFIXES = (
     ".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".gif", ".bmp", ".tif", ".tiff", ".webp",

@@ -32,13 +32,22 @@ LAYOUT = Option(
     (bool,),
     "Whether the channels of a pixel lie together in memory; default: where that is faster",
 )
+# How many labels there are can change a feature, since the head is found by it; that goes into the digest of
+# the preprocessing. Their names cannot.
 LABELS = Option(
-    "labels", (list,), "Names of the classes of the head, in its order; where it names none", check=_labels
+    "labels",
+    (list,),
+    "Names of the classes of the head, in its order; where it names none",
+    check=_labels,
+    inert=True,
 )
 LABEL_SET = Option(
-    "label_set", (str,), "Names of the classes of the head: a set that timm knows, such as imagenet-1k"
+    "label_set",
+    (str,),
+    "Names of the classes of the head: a set that timm knows, such as imagenet-1k",
+    inert=True,
 )
-SHA256 = Option("sha256", (str,), "Digest that the weights file must have", check=_sha256)
+SHA256 = Option("sha256", (str,), "Digest that the weights file must have", check=_sha256, inert=True)
 INIT = (
     Option(
         "init",

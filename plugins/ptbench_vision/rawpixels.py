@@ -35,7 +35,7 @@ class Pixels:
         """Return float32[n, size * size * channels]."""
         from PIL.Image import Resampling
 
-        from ptbench_vision.images import read_image
+        from ptbench_torch.images import read_image
 
         size = (self._size, self._size)
         rows = [

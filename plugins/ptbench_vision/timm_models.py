@@ -32,7 +32,11 @@ OPTIONS = (
     *INIT,
     Option("test_size", (bool,), "Use the test input size that the weights declare", default=False),
     Option(
-        "allow_unpinned", (bool,), "Allow weights without a commit or sha256: they may change", default=False
+        "allow_unpinned",
+        (bool,),
+        "Allow weights without a commit or sha256: they may change",
+        default=False,
+        inert=True,
     ),
 )
 
@@ -233,7 +237,7 @@ def _without_head(module: Any) -> Any:
 PROVIDER = Provider(
     name="timm",
     description="Models of timm: timm:NAME.TAG@COMMIT",
-    requires=("torch", "torchvision", "timm"),
+    requires=("torch", "torchvision", "timm", "PIL"),
     options=OPTIONS,
     describe=describe,
     load=load,

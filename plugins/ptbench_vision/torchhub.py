@@ -27,7 +27,13 @@ OPTIONS = (
         "trust_remote_code", (bool,), "Run the Python code of the repository: it is needed", default=False
     ),
     Option("allow_pickle", (bool,), "Let its code load pickles, which can run more code", default=False),
-    Option("allow_unpinned", (bool,), "Allow a branch instead of a commit: it may change", default=False),
+    Option(
+        "allow_unpinned",
+        (bool,),
+        "Allow a branch instead of a commit: it may change",
+        default=False,
+        inert=True,
+    ),
     Option("arguments", (dict,), "Keyword arguments for the entry, such as { pretrained = true }"),
     LABEL_SET,
     LABELS,
@@ -138,7 +144,7 @@ def _folder(request: ModelRequest) -> Path:
 PROVIDER = Provider(
     name="torchhub",
     description="Models of torch.hub: torchhub:OWNER/REPO:ENTRY@COMMIT; runs the repository's code",
-    requires=("torch", "torchvision"),
+    requires=("torch", "torchvision", "PIL"),
     options=OPTIONS,
     describe=describe,
     load=load,

@@ -169,7 +169,7 @@ def declared_words(weights: Any) -> dict[str, Any]:
 PROVIDER = Provider(
     name="torchvision",
     description="Classification models of torchvision: torchvision:NAME@WEIGHTS",
-    requires=("torch", "torchvision"),
+    requires=("torch", "torchvision", "PIL"),
     options=(*COMMON, SHA256, *INIT),
     describe=describe,
     load=load,

@@ -25,19 +25,23 @@ from ptbench import (
     Operations,
     PtbenchError,
 )
+from ptbench_torch.inspecting import LearnerInspector
 from ptbench_torch.operations import count_operations
 from ptbench_torch.parameters import count_parameters, weight_bytes
+from ptbench_torch.trainable import Trainable
 from ptbench_vision.engine import ImageEngine
 from ptbench_vision.heads import without_head
 from ptbench_vision.imagecost import ImageCost
 from ptbench_vision.layout import prefers_channels_last
+from ptbench_vision.learning import image_learner
 from ptbench_vision.networks import Network, notes_of
 from ptbench_vision.options import RANDOM
 from ptbench_vision.preprocessing import Preprocessing
 
 
 def start(build: Callable[[], Network], request: ModelRequest) -> Model:
-    """Build a network and put it on its device, to predict or to embed; or have it ready to be profiled.
+    """Build a network and put it on its device, to predict, to embed or to learn; or have it ready to be
+    profiled or looked into.
 
     Raises `ModelError`.
     """
@@ -50,17 +54,18 @@ def start(build: Callable[[], Network], request: ModelRequest) -> Model:
     if wants is Capability.PREDICT and not network.labels:
         why = "random weights predict nothing" if random else "nothing names the classes of its head"
         raise ModelError(f"{where} cannot predict: {why}")
-    if wants is Capability.FIT:
-        raise ModelError(f"{where} cannot be fine-tuned yet; it can embed and predict")
     module = network.module.eval()
     model = ImagePredictor if wants is Capability.PREDICT else ImageEmbedder
+    settings = request.settings
+    if wants in (Capability.FIT, Capability.INSPECT):  # weights that learn are float32, whatever is computed
+        settings = replace(settings, precision="fp32")
     try:
-        if wants is Capability.EMBED:
+        if wants is not Capability.PREDICT:
             module = network.strip(module) if network.strip else without_head(module, _classes(network))
         channels_last = request.options.get("channels_last")
         if channels_last is None:
             channels_last = prefers_channels_last(module)
-        engine = ImageEngine(module, network.preprocessing, request.settings, channels_last=channels_last)
+        engine = ImageEngine(module, network.preprocessing, settings, channels_last=channels_last)
     except (ModelError, torch.OutOfMemoryError, MemoryError):
         raise
     except Exception as error:  # networks check the size of their input in many ways
@@ -68,7 +73,12 @@ def start(build: Callable[[], Network], request: ModelRequest) -> Model:
         raise ModelError(f"{where} cannot run on an image of {size}: {_brief(error)}") from error
     if model is ImagePredictor and engine.width != len(network.labels):
         raise ModelError(f"{where} puts out {engine.width} numbers for its {len(network.labels)} labels")
-    return model(network, engine)
+    loaded = model(network, engine)
+    if wants is Capability.FIT:
+        return Trainable(*image_learner(engine, loaded.facts, request.settings))
+    if wants is Capability.INSPECT:
+        return LearnerInspector(*image_learner(engine, loaded.facts, request.settings))
+    return loaded
 
 
 def _built(build: Callable[[], Network], request: ModelRequest) -> Network:
@@ -89,7 +99,7 @@ class ImageModel:
         self._facts = ModelFacts(
             parameters=count_parameters(engine.module),
             weights=network.weights,
-            preprocessing=_digest(preprocessing, network.labels),
+            preprocessing=_digest(preprocessing, len(network.labels)),  # by which a head is found
             device=str(engine.device),
             precision=engine.settings.precision,
             trust=network.trust,
@@ -142,7 +152,12 @@ class ImagePredictor(ImageModel):
     def __init__(self, network: Network, engine: ImageEngine) -> None:
         super().__init__(network, engine)
         engine.finish = _softmax
-        self._facts = replace(self._facts, labels=network.labels, synonyms=network.synonyms)
+        self._facts = replace(
+            self._facts,
+            preprocessing=_digest(network.preprocessing, network.labels),
+            labels=network.labels,
+            synonyms=network.synonyms,
+        )
 
     def predict(self, examples: Examples) -> Columns:
         """Return ``scores`` float32[n, labels]."""
@@ -163,7 +178,7 @@ def _classes(network: Network) -> int:
     return int(output.shape[-1])
 
 
-def _digest(preprocessing: Preprocessing, labels: tuple[str, ...]) -> str:
+def _digest(preprocessing: Preprocessing, labels: int | tuple[str, ...]) -> str:
     return hashlib.sha256(json.dumps([preprocessing.digest, labels]).encode()).hexdigest()
 
 

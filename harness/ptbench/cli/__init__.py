@@ -13,6 +13,8 @@ from collections.abc import Sequence
 import click
 
 from ptbench import __version__
+from ptbench.cli.caching import cache_group
+from ptbench.cli.inspecting import inspect_command
 from ptbench.cli.listing import list_group
 from ptbench.cli.profiling import profile_command
 from ptbench.cli.running import plan_command, report_command, run_command
@@ -41,7 +43,9 @@ cli.add_command(plan_command)
 cli.add_command(report_command)
 cli.add_command(profile_command)
 cli.add_command(verify_command)
+cli.add_command(inspect_command)
 cli.add_command(list_group)
+cli.add_command(cache_group)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -11,9 +11,11 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 from rich.text import Text
 
+from ptbench.cli.inspecttable import line_of
 from ptbench.cli.reliability import score_text
 from ptbench.records import Cell, Record, Status
 from ptbench.runner.eta import Eta
+from ptbench.runner.inspecting import Inspected
 from ptbench.runner.plan import Plan
 
 
@@ -27,6 +29,8 @@ class Display:
         self.total = len(plan.cells)
         self.ended = 0
         self.failed_reports = 0
+        self.failed_inspections = 0
+        self.inspecting = ""
         self.examples = 0
         self.current: Cell | None = None
         self.began = time.perf_counter()
@@ -71,6 +75,17 @@ class Display:
         if not self.quiet:
             self.console.print(self._line(record, seconds))
 
+    def inspection_started(self, title: str) -> None:
+        """A look inside a model begins."""
+        self.inspecting, self.examples, self.began = title, 0, time.perf_counter()
+
+    def inspection_ended(self, done: Inspected) -> None:
+        """A look inside a model has ended."""
+        self.inspecting = ""
+        self.failed_inspections += done.status != "ok"
+        if not self.quiet:
+            self.console.print(line_of(done), soft_wrap=True)
+
     def warned(self, text: str) -> None:
         """Something is amiss that does not stop the run."""
         self.console.print(Text(f"warning: {text}", style="yellow"), soft_wrap=True)
@@ -112,6 +127,8 @@ class Display:
             if self.examples:
                 line += f"  {self.examples:,} examples, {self.examples / max(spent, 1e-9):,.0f}/s"
             grid.add_row(Text(line, style="cyan"))
+        if self.inspecting:
+            grid.add_row(Text(f"inspecting {self.inspecting}  {clock(spent)}", style="cyan"))
         return grid
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from rich.console import Console
@@ -23,10 +24,26 @@ def show_plan(plan: Plan, console: Console) -> None:
         console.print(Text(f"download: {_download(download)}", style="yellow"), soft_wrap=True)
     for note, places in _notes(plan).items():
         console.print(Text(f"note: {note} ({', '.join(places)})", style="dim"), soft_wrap=True)
+    for line in _inspections(plan):
+        console.print(line, soft_wrap=True)
     for problem in plan.problems:
         console.print(Text(f"problem: {problem}", style="red"), soft_wrap=True)
     ready = sum(not planned.problem for planned in plan.cells)
     console.print(f"{ready} of {len(plan.cells)} cells can run")
+
+
+def _inspections(plan: Plan) -> Iterator[Text]:
+    """Say what is looked into, and what of it cannot be."""
+    planned = plan.inspections
+    ready = [item for item in planned.items if not item.problem]
+    if ready:
+        models = ", ".join(dict.fromkeys(item.model.name for item in ready))
+        tasks = ", ".join(dict.fromkeys(item.task.name for item in ready if item.task))
+        where = f" on {tasks}, {ready[0].sample} examples each" if tasks else ""
+        pairs = "".join(f"; {a} against {b}" for a, b in planned.pairs)
+        yield Text(f"inspect: {', '.join(ready[0].only)} of {models}{where}{pairs}")
+    for line in planned.left_out:
+        yield Text(f"not inspected: {line}", style="dim")
 
 
 def _notes(plan: Plan) -> dict[str, list[str]]:
@@ -94,6 +111,21 @@ def plan_data(plan: Plan) -> Any:
                 }
                 for planned in plan.cells
             ],
+            "inspections": {
+                "items": [
+                    {
+                        "model": item.model.name,
+                        "task": item.task.name if item.task else None,
+                        "only": item.only,
+                        "sample": item.sample,
+                        "seed": item.seed,
+                        "problem": item.problem,
+                    }
+                    for item in plan.inspections.items
+                ],
+                "pairs": plan.inspections.pairs,
+                "left_out": plan.inspections.left_out,
+            },
             "downloads": plan.downloads,
             "problems": plan.problems,
         }

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ptbench.errors import SuiteError
+from ptbench.errors import SuiteError, UsageError
 from ptbench.suite import DEVICE as DEVICE_NAME
 from ptbench.suite import PRECISIONS
 
@@ -38,6 +38,11 @@ JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON instead 
 DEVICE = click.option(
     "--device", callback=_device, help="auto, cpu, cuda, cuda:N or mps; overrides the suite."
 )
+CACHE = click.option(
+    "--cache",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Where features are kept, for later runs too; default: $PTBENCH_CACHE, else ~/.cache/ptbench.",
+)
 PRECISION = click.option("--precision", type=click.Choice(PRECISIONS), help="Overrides the suite.")
 
 
@@ -53,6 +58,8 @@ PRECISION = click.option("--precision", type=click.Choice(PRECISIONS), help="Ove
 @DEVICE
 @PRECISION
 @click.option("--reporter", "reporters", multiple=True, help="Reporters to use instead of the suite's.")
+@CACHE
+@click.option("--no-cache", is_flag=True, help="Keep features in memory only; resume no training.")
 @click.option("--quiet", is_flag=True, help="No progress; the table alone.")
 @JSON
 def run_command(
@@ -61,6 +68,8 @@ def run_command(
     device: str | None,
     precision: str | None,
     reporters: tuple[str, ...],
+    cache: Path | None,
+    no_cache: bool,
     quiet: bool,
     as_json: bool,
 ) -> int:
@@ -68,11 +77,15 @@ def run_command(
     from rich.text import Text
 
     from ptbench import store
+    from ptbench.cache import find_cache
     from ptbench.cli.display import Display
     from ptbench.offers import Reporter
     from ptbench.records import Status
     from ptbench.runner.conduct import conduct
 
+    if cache and no_cache:
+        raise UsageError("--cache and --no-cache contradict each other; leave one out")
+    kept = None if no_cache else find_cache(cache)
     plan, catalog = _planned(suite, device, precision)
     for name in reporters:
         catalog.get(Reporter, name)
@@ -81,7 +94,8 @@ def run_command(
     progress = make_console(stderr=True)
     if plan.problems and not (quiet or as_json):
         blocked = sum(bool(planned.problem) for planned in plan.cells)
-        progress.print(f"{blocked} of {len(plan.cells)} cells cannot run:", style="yellow")
+        others = f", {skipped} inspections" if (skipped := len(plan.inspections.skipped)) else ""
+        progress.print(f"{blocked} of {len(plan.cells)} cells{others} cannot run:", style="yellow")
         for problem in plan.problems:
             progress.print(Text(f"  {problem}"), soft_wrap=True)
     try:
@@ -90,13 +104,14 @@ def run_command(
             redirect_stdout(sys.stderr),  # what a plugin prints must not stand before the JSON
             Display(plan, progress, quiet=quiet or as_json) as display,
         ):
-            report = conduct(plan, catalog, folder, display, reporters or None)
+            report = conduct(plan, catalog, folder, display, reporters or None, kept)
     except KeyboardInterrupt:
         _show(store.read_report(folder), as_json, f"results: {shown}")
         raise
-    _show(report, as_json, f"results: {shown}")
+    inspected = f"inspections: {shown / 'inspect'}\n" if plan.inspections.items else ""
+    _show(report, as_json, f"{inspected}results: {shown}")
     good = all(record.status is Status.OK for record in report.records)
-    return 0 if good and not display.failed_reports else 1
+    return 0 if good and not display.failed_reports and not display.failed_inspections else 1
 
 
 @contextmanager
@@ -187,6 +202,7 @@ def _planned(path: Path, device: str | None, precision: str | None) -> tuple[Pla
 def _look(path: Path, device: str | None, precision: str | None) -> tuple[Plan, tuple[str, ...], Catalog]:
     """Return the plan of what is well-formed in a suite, and every mistake in the rest."""
     from ptbench.catalog import load_catalog
+    from ptbench.runner.inspecting import plan_inspections
     from ptbench.runner.plan import make_plan
     from ptbench.runner.resolve import resolve
     from ptbench.suite import load_suite
@@ -198,7 +214,10 @@ def _look(path: Path, device: str | None, precision: str | None) -> tuple[Plan, 
     settings = {key: value for key, value in given.items() if value is not None}
     cells, mistakes = resolve(suite, catalog, settings)
     with redirect_stdout(sys.stderr):
-        return make_plan(suite, cells, catalog), mistakes, catalog
+        plan = make_plan(suite, cells, catalog)
+        broken = {name: task.problem for name, task in plan.tasks.items() if task.problem}
+        inspections = plan_inspections(suite, catalog, settings, broken)
+    return replace(plan, inspections=inspections), mistakes, catalog
 
 
 def make_console(stderr: bool = False) -> Console:

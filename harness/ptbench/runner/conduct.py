@@ -11,6 +11,7 @@ from typing import Any
 from typing import Protocol as Interface
 
 from ptbench import journal, store
+from ptbench.cache import Cache
 from ptbench.catalog import Catalog
 from ptbench.data import Predictions
 from ptbench.environment import snapshot
@@ -20,18 +21,16 @@ from ptbench.model import Capability
 from ptbench.offers import Executor, FileMetric, Metric, Reporter, SumMetric, TableMetric
 from ptbench.progress import listening
 from ptbench.records import Cell, Record, Report, Standing, Status
+from ptbench.runner.inspecting import Onlooker, conduct_inspections
 from ptbench.runner.plan import Plan
 from ptbench.statistics import standings
 
 
-class Watcher(Interface):
+class Watcher(Onlooker, Interface):
     """Who is told how a run goes on."""
 
     def cell_started(self, cell: Cell) -> None:
         """A cell begins."""
-
-    def advanced(self, examples: int) -> None:
-        """So many more examples went through the model of the current cell."""
 
     def cell_ended(self, record: Record, seconds: float) -> None:
         """A cell has ended, and its record is on the disk."""
@@ -44,7 +43,12 @@ class Watcher(Interface):
 
 
 def conduct(
-    plan: Plan, catalog: Catalog, folder: Path, watcher: Watcher, reporters: Sequence[str] | None = None
+    plan: Plan,
+    catalog: Catalog,
+    folder: Path,
+    watcher: Watcher,
+    reporters: Sequence[str] | None = None,
+    cache: Cache | None = None,
 ) -> Report:
     """Run the cells of a plan and return the report.
 
@@ -69,7 +73,8 @@ def conduct(
             if planned.problem:
                 kind = plan.tasks[planned.cell.task.name].kind
                 keep(new_record(planned.cell, run, Status.SKIPPED, planned.problem, kind=kind), 0.0)
-        _run(plan, catalog, folder, watcher, keep)
+        _run(plan, catalog, folder, watcher, keep, cache)
+        conduct_inspections(plan.inspections, catalog, folder, watcher)
         status = "finished"
     finally:
         report = conclude(folder, {**facts, "status": status}, records, catalog)
@@ -79,9 +84,16 @@ def conduct(
 
 
 def _run(
-    plan: Plan, catalog: Catalog, folder: Path, watcher: Watcher, keep: Callable[[Record, float], None]
+    plan: Plan,
+    catalog: Catalog,
+    folder: Path,
+    watcher: Watcher,
+    keep: Callable[[Record, float], None],
+    cache: Cache | None,
 ) -> None:
-    evaluator = Evaluator(catalog, folder, folder.name)
+    if cache:
+        cache.warned = watcher.warned
+    evaluator = Evaluator(catalog, folder, folder.name, cache)
     began = time.perf_counter()
 
     def evaluate(cell: Cell) -> Record:

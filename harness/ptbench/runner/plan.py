@@ -30,6 +30,7 @@ from ptbench.offers import (
 )
 from ptbench.protocols import label_mapping, mapping_note
 from ptbench.records import Cell, ModelSpec, TaskSpec
+from ptbench.runner.inspecting import InspectionPlan
 from ptbench.suite import Suite
 
 UNKNOWN_ROWS = 1000
@@ -70,7 +71,7 @@ class PlannedCell:
     problem: str = ""
     capability: Capability | None = None
     rows: int = UNKNOWN_ROWS
-    """Rows that go through the model."""
+    """Rows that go through the model, times how often they do."""
     note: str = ""
     """How the task's labels stand to those of the model's head, where they are not the same."""
 
@@ -83,6 +84,7 @@ class Plan:
     cells: tuple[PlannedCell, ...]
     models: Mapping[str, ModelPlan] = field(default_factory=dict)
     tasks: Mapping[str, TaskPlan] = field(default_factory=dict)
+    inspections: InspectionPlan = field(default_factory=InspectionPlan)
 
     def parameters(self, model: str) -> int:
         """Return the parameters of a model as far as they are known before it is loaded, else 0."""
@@ -96,7 +98,8 @@ class Plan:
         for planned in self.cells:
             if planned.problem:
                 counts[planned.problem] = counts.get(planned.problem, 0) + 1
-        return tuple(f"{text} [{n} cell{'s' * (n > 1)}]" for text, n in counts.items())
+        cells = (f"{text} [{n} cell{'s' * (n > 1)}]" for text, n in counts.items())
+        return (*cells, *self.inspections.problems)
 
     @property
     def downloads(self) -> tuple[Download, ...]:
@@ -212,15 +215,21 @@ def _plan_cell(
             _check_usable(catalog, name)
         capability = _capability(protocol, description)
         described = describe(cell, capability, facts.kind.name)
-        refusal = protocol.refuses(facts) or _refusal(described, facts, capability)
+        refusal = (
+            protocol.refuses(facts)
+            or protocol.misfit(facts, protocol.filled(cell.options))
+            or _refusal(described, facts, capability)
+            or _not_read(described, facts, protocol, capability)
+        )
         if refusal:
             return PlannedCell(cell, f"{where}: {refusal}", capability)
+        rows = round(_rows(facts, protocol) * protocol.passes(protocol.filled(cell.options)))
     except PluginError as error:  # what is not installed is not installed for every cell
         return PlannedCell(cell, str(error))
     except (Exception, SystemExit) as error:  # likewise
         plugin = str(catalog.owner(Protocol.group, cell.protocol))
         return PlannedCell(cell, f"{where}: {_told(error, plugin, model.plugin)}")
-    return PlannedCell(cell, "", capability, _rows(facts, protocol), _note(described, facts, capability))
+    return PlannedCell(cell, "", capability, rows, _note(described, facts, capability))
 
 
 def _capability(protocol: Protocol, description: ModelDescription) -> Capability:
@@ -261,6 +270,21 @@ def _refusal(model: ModelDescription, facts: TaskFacts, capability: Capability) 
         except PtbenchError as error:
             return str(error)
     return None
+
+
+def _not_read(
+    model: ModelDescription, facts: TaskFacts, protocol: Protocol, capability: Capability
+) -> str | None:
+    """Return what a protocol puts before a model, beyond the task's inputs, that it cannot read, or None."""
+    if model.inputs is None or capability is not Capability.EMBED:
+        return None
+    unread = sorted(protocol.reads(facts) - model.inputs)
+    if not unread:
+        return None
+    return (
+        f"{protocol.name} embeds {', '.join(unread)} of its own, such as the names of labels, and the model "
+        f"reads {', '.join(sorted(model.inputs))}"
+    )
 
 
 def _note(model: ModelDescription, facts: TaskFacts, capability: Capability) -> str:

@@ -50,6 +50,13 @@ def resolve_models(
     return tuple(m for m in models if m is not None), tuple(dict.fromkeys(map(printable, resolver.mistakes)))
 
 
+def resolve_tasks(suite: Suite, catalog: Catalog) -> tuple[tuple[TaskSpec, ...], tuple[str, ...]]:
+    """Return the tasks of a suite, those in no grid too, and every mistake in them and in its shape."""
+    resolver = _Resolver(suite, catalog, {}, list(suite.mistakes))
+    tasks = [resolver.task(entry) for entry in suite.tasks.values()]
+    return tuple(t for t in tasks if t is not None), tuple(dict.fromkeys(map(printable, resolver.mistakes)))
+
+
 @dataclass
 class _Resolver:
     suite: Suite

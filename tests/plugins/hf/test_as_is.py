@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -68,11 +69,21 @@ def test_labels_are_mapped_by_name_whatever_their_order(
 
 
 @pytest.mark.usefixtures("mine")
-def test_zero_shot_refuses_what_is_no_similarity(
-    ptbench: Ptbench, written: Written, made: Callable[[str], Path]
+def test_zero_shot_reads_the_names_of_labels(
+    ptbench: Ptbench, written: Written, tmp_path: Path, made: Callable[[str], Path]
 ) -> None:
-    text = SUITE.format(folder=made("bert"), labels=json.dumps(LABELS[:3]), protocol="zero_shot")
-    plan = ptbench("plan", written("s.toml", text), "--json")
-    assert plan.code == 2
-    (problem,) = json.loads(plan.out)["problems"]
-    assert "zero_shot gives the similarity of two inputs" in problem
+    folder = made("bert")
+    text = SUITE.format(folder=folder, labels=json.dumps(LABELS[:3]), protocol="zero_shot")
+    called = ptbench("run", written("s.toml", text), "--output", tmp_path / "out")
+    assert called.code == 0, called.err
+    (table,) = tmp_path.glob("out/*/*/predictions/*.parquet")
+    model: Any = PROVIDER.load(
+        ModelRequest(Reference("hf", str(folder)), PROVIDER.filled({}), capability=Capability.EMBED)
+    )
+    texts, names = (
+        model.embed(Examples([str(i) for i in range(len(some))], {"text": some}))
+        for some in (TEXTS, LABELS[:3])
+    )
+    cosines = (texts @ names.T) / np.linalg.norm(texts, axis=1)[:, None] / np.linalg.norm(names, axis=1)
+    expected = np.array(LABELS[:3])[cosines.argmax(axis=1)]
+    assert pd.read_parquet(table)["prediction"].tolist() == expected.tolist()

@@ -17,7 +17,7 @@ from ptbench_hf.models import PROVIDER
 Folders = Callable[[str], Path]
 Change = Callable[[Path, Callable[..., None]], None]
 
-EMBED = frozenset({Capability.EMBED, Capability.PROFILE})
+EMBED = frozenset({Capability.EMBED, Capability.PROFILE, Capability.FIT, Capability.INSPECT})
 BOTH = EMBED | {Capability.PREDICT}
 
 

@@ -163,8 +163,8 @@ def test_capabilities(made: Folders, load: Load) -> None:
     assert not isinstance(predictor, Embedder)
     assert isinstance(embedder, Embedder)
     assert not isinstance(embedder, Predictor)
-    with pytest.raises(ModelError, match="provider 'hf' cannot fit yet; it can embed, predict and profile"):
-        load(made("named"), "fit")
+    with pytest.raises(ModelError, match="cannot peek; it can embed, fit, inspect, predict, profile"):
+        load(made("named"), "peek")
     with pytest.raises(
         ModelError, match="has a head for text-classification, and cannot predict for sentence-sim"
     ):

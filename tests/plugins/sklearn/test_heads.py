@@ -27,7 +27,7 @@ NUMBERS = X @ WEIGHTS[:, 0] + RNG.normal(size=N) + 3
 
 
 def fit(y: Any, x: Any = X, **options: Any) -> Any:
-    return fit_head(x[:160], y[:160], x[160:], y[160:], **{"strengths": PATH, **options})
+    return fit_head(x, y, 160, **{"strengths": PATH, **options})
 
 
 @pytest.mark.parametrize("k", [2, 4])
@@ -67,30 +67,31 @@ def test_sparse_is_dense(y: Any, k: int) -> None:
 
 def test_float32_is_float64() -> None:
     narrow, wide = (fit(Y[4], X.astype(t), labels=4) for t in (np.float32, np.float64))
-    assert narrow.path == wide.path
+    assert [step.score for step in narrow.path] == [step.score for step in wide.path]
     np.testing.assert_allclose(narrow.predict(X)["scores"], wide.predict(X)["scores"], atol=1e-3)
 
 
 @pytest.mark.parametrize(("y", "k"), [(Y[2], 2), (Y[4], 4), (NUMBERS, 0)])
 def test_the_strength_is_the_best_on_validation(y: Any, k: int) -> None:
     head = fit(y, labels=k)
-    assert [strength for strength, _ in head.path] == sorted(PATH, reverse=True)
-    for strength, score in head.path:
+    assert [step.strength for step in head.path] == sorted(PATH, reverse=True)
+    for step in head.path:
+        strength, score = step.strength, step.score
         if k:
             model: Any = LogisticRegression(C=1 / strength, max_iter=10_000).fit(X[:160], y[:160])
             assert score == pytest.approx(model.score(X[160:], y[160:]), abs=0.015)
         else:
             model = Ridge(alpha=strength).fit(X[:160], y[:160])
             assert score == pytest.approx(((model.predict(X[160:]) - y[160:]) ** 2).mean())
-    scores = [score for _, score in head.path]
-    assert head.strength == head.path[scores.index((max if k else min)(scores))][0]
+    scores = [step.score for step in head.path]
+    assert head.strength == head.path[scores.index((max if k else min)(scores))].strength
 
 
 def test_a_tie_goes_to_the_stronger() -> None:
     y = (X[:, 0] > 0).astype(int)
     x = np.repeat(X[:, :1], 2, axis=1) * 100  # separable: every strength is right
     head = fit(y, x, labels=2, strengths=[1e-3, 1.0, 1e-1])
-    assert {score for _, score in head.path} == {1.0}
+    assert {step.score for step in head.path} == {1.0}
     assert head.strength == 1.0
 
 
@@ -109,7 +110,7 @@ def test_a_label_that_only_validation_has_is_learnt_in_the_end() -> None:
     head = fit(y, labels=4)
     assert head.classes.tolist() == [0, 1, 2, 3]
     assert (head.predict(X)["scores"] > 0).all()
-    assert all(score <= 1 - (y[160:] == 3).mean() for _, score in head.path)
+    assert all(score <= 1 - (y[160:] == 3).mean() for score in [step.score for step in head.path])
 
 
 def test_one_label_alone() -> None:
@@ -121,20 +122,36 @@ def test_one_label_alone() -> None:
     assert two.classes.tolist() == [0, 1]
 
 
-def test_not_converging_is_a_fact_and_no_warning(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert fit(Y[4], labels=4).notes == ()
-    monkeypatch.setattr("ptbench_sklearn.heads.MAX_ITERATIONS", 1)
-    head = fit(Y[4], labels=4)
+@pytest.mark.parametrize("module", ["logistic", "sparse"])
+def test_not_converging_is_a_fact_and_no_warning(monkeypatch: pytest.MonkeyPatch, module: str) -> None:
+    x = X if module == "logistic" else sparse.csr_matrix(X)
+    assert fit(Y[4], x, labels=4).notes == ()
+    monkeypatch.setattr(f"ptbench_sklearn.{module}.MAX_ITERATIONS", 1)
+    head = fit(Y[4], x, labels=4, strengths=[100.0, 1e-4])
     assert not head.converged
     assert head.facts["converged"] is False
-    assert head.notes == ("the linear head had not converged after 1 iterations",)
+    assert head.notes == (
+        "the linear head had not converged after 1 iterations",
+        "2 of 2 strengths were compared before they had converged",
+    )
 
 
 def test_facts_say_how_it_came_about() -> None:
     facts = fit(Y[2], labels=2).facts
-    assert list(facts) == ["strength", "path", "iterations", "converged"]
-    assert [list(point) for point in facts["path"]] == [["strength", "accuracy"]] * 3
-    assert list(fit(NUMBERS, labels=0).facts["path"][0]) == ["strength", "mse"]
+    assert list(facts) == ["strength", "search", "path", "iterations", "converged"]
+    assert facts["search"] == 3
+    assert [list(p) for p in facts["path"]] == [["strength", "accuracy", "iterations", "converged"]] * 3
+    assert all(point["converged"] and point["iterations"] > 0 for point in facts["path"])
+    assert list(fit(NUMBERS, labels=0).facts["path"][0])[:2] == ["strength", "mse"]
+
+
+def test_a_head_takes_standardisation_into_its_coefficients() -> None:
+    raw = (X * 7 + 3).astype(np.float32)
+    mean, deviation = raw.mean(axis=0), raw.std(axis=0)
+    for y, k, name in ((Y[4], 4, "scores"), (NUMBERS, 0, "prediction")):
+        head = fit(y, (raw - mean) / deviation, labels=k)
+        folded = head.before(mean, deviation).predict(raw)[name]
+        np.testing.assert_allclose(folded, head.predict((raw - mean) / deviation)[name], atol=1e-5)
 
 
 @pytest.mark.parametrize("strengths", [[], [1.0, 0.0], [-1]])

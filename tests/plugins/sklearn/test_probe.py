@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
@@ -27,7 +28,7 @@ from ptbench import (
 from ptbench.baselines import PROVIDER as BASELINE
 from ptbench.testing import check_protocol, make_trial
 from ptbench_sklearn.classical import PROVIDER
-from ptbench_sklearn.probe import PROTOCOL, combined, standardiser
+from ptbench_sklearn.probe import PROTOCOL, combined, laid_out, standardiser
 
 KIND = Kind(
     name="toy",
@@ -147,6 +148,76 @@ def test_scale_and_constant_columns_do_not_matter() -> None:
     plain, scaled = probe(toy)[0], probe(toy, Scaled())[0]
     assert scaled.facts["strength"] == plain.facts["strength"]
     np.testing.assert_allclose(scaled.columns["scores"], plain.columns["scores"], atol=5e-3)
+
+
+def test_standardisation_is_fitted_on_train_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    toy = task(margin=0)
+    seen: list[Any] = []
+    monkeypatch.setattr(
+        "ptbench_sklearn.probe.standardiser", lambda x: seen.append(x.copy()) or standardiser(x)
+    )
+    probe(toy)
+    assert len(seen) == 1
+    np.testing.assert_array_equal(seen[0], np.array(toy.split("train").examples["features"], np.float32))
+
+    def moved(name: str) -> Task:
+        """Return the task with rows of a split so far away that they would rule a mean and a deviation."""
+        old = toy.split(name)
+        far = np.array(old.examples["features"]) * 1e3 + 1e4
+        rows = Split(Examples(old.examples.ids, {"features": far.tolist()}), old.targets)
+        return replace(toy, splits={**toy.splits, name: rows})
+
+    for name in ("validation", "test"):
+        probe(moved(name))
+        np.testing.assert_array_equal(seen[-1], seen[0])
+
+
+def test_three_times_the_features_are_never_needed() -> None:
+    n, d = 24_000, 96
+    x = RNG.normal(size=(n, d)).astype(np.float32)
+    targets = (x[:, 0] > 0).astype(int)
+    rows = {"train": slice(0, 18_000), "validation": slice(18_000, 21_000), "test": slice(21_000, n)}
+
+    class Kept:
+        facts = ModelFacts()
+
+        def embed(self, examples: Examples) -> Any:
+            return x[[int(i) for i in examples.ids]]
+
+    splits = {
+        name: Split(Examples([str(i) for i in range(n)[r]], {"features": [0] * len(x[r])}), targets[r])
+        for name, r in rows.items()
+    }
+    toy = Task("toy", "toy", splits, (), ("no", "yes"))
+    tracemalloc.start()
+    try:
+        outcome, _ = probe(toy, Kept(), strengths=[100.0, 1.0])
+        peak = tracemalloc.get_traced_memory()[1]  # with the features that embed returned
+    finally:
+        tracemalloc.stop()
+    assert outcome.facts["search"] == 2
+    assert peak < 3 * x.nbytes
+
+
+def test_features_that_are_not_finite_are_refused() -> None:
+    class Broken:
+        facts = ModelFacts()
+
+        def embed(self, examples: Examples) -> Any:
+            x = np.array(examples["features"], np.float32)
+            x[-1, 0] = np.nan
+            return x
+
+    with pytest.raises(ProtocolError, match="hold values that are not finite"):
+        probe(task(), Broken())
+
+
+@pytest.mark.parametrize("pair", ["concat", "interaction"])
+def test_rows_are_laid_out_in_order(pair: str) -> None:
+    u, v, w = (RNG.normal(size=(n, 3)).astype(np.float32) for n in (5, 5, 4))
+    np.testing.assert_array_equal(laid_out([(u,), (w,)], pair), np.vstack([u, w]))
+    at = np.array([3, 0, 4])
+    np.testing.assert_array_equal(laid_out([(u, v)], pair, at), combined((u[at], v[at]), pair))
 
 
 def test_features_of_pairs() -> None:

@@ -20,8 +20,8 @@ import ptbench_vision
 from ptbench import DataError, DataRequest, Reference, Rows, Task, TaskRequest, cut_rows, testing
 from ptbench.files import SOURCE as FILE
 from ptbench_sklearn.data import SOURCE as SKLEARN
+from ptbench_torch.images import read_image
 from ptbench_vision.classification import ADAPTER, KIND
-from ptbench_vision.images import read_image
 
 
 def build(splits: Mapping[str, Rows], root: Path = Path(), **options: Any) -> Task:

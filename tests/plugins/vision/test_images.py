@@ -17,10 +17,10 @@ from PIL import Image, ImageFile
 from tests.plugins.vision.pictures import bad_files, encoded, huge, jpeg, noise, write
 
 from ptbench import testing
+from ptbench_torch.images import LIMIT, UnreadableImage, check_image, read_image
+from ptbench_torch.pixels import REASONS
 from ptbench_vision import checking
 from ptbench_vision.checking import check_images
-from ptbench_vision.images import LIMIT, UnreadableImage, check_image, read_image
-from ptbench_vision.pixels import REASONS
 
 torchvision = pytest.importorskip("torchvision")
 from torchvision.datasets.folder import default_loader  # noqa: E402

@@ -19,9 +19,9 @@ from ptbench.catalog import load_catalog
 from ptbench.data import feed
 from ptbench.loading import load_task
 from ptbench.records import TaskSpec
+from ptbench_torch.images import UnreadableImage, check_image, read_image
 from ptbench_vision.checking import check_images
 from ptbench_vision.classification import ADAPTER
-from ptbench_vision.images import UnreadableImage, check_image, read_image
 
 datasets = pytest.importorskip("datasets")
 

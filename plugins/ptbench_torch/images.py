@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, SupportsBytes
 
 import numpy as np
 
-from ptbench_vision.pixels import LIMIT, UnreadableImage, checked_array, is_deep, to_rgb
+from ptbench_torch.pixels import LIMIT, UnreadableImage, checked_array, is_deep, to_rgb
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -46,7 +46,7 @@ class Checked:
     """What is known of an image after it was decoded once and forgotten."""
 
     reason: str = ""
-    """Why it cannot be read, one of `ptbench_vision.pixels.REASONS`; empty where it can."""
+    """Why it cannot be read, one of `ptbench_torch.pixels.REASONS`; empty where it can."""
     message: str = ""
     traits: frozenset[str] = frozenset()
     """Some of `TRAITS`."""

@@ -1,0 +1,86 @@
+"""The protocol ``fine_tune``: a new head on the frozen network first, then all of it, or its last blocks."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from ptbench import (
+    Capability,
+    Option,
+    Outcome,
+    Protocol,
+    ProtocolError,
+    TaskFacts,
+    Trial,
+    cut_validation,
+    own_recipe,
+)
+from ptbench_torch.recipe import OPTIONS
+
+
+def run(trial: Trial) -> Outcome:
+    """Let the model learn from train and choose on validation, then predict on test, once.
+
+    What cannot be fine-tuned but fits itself follows its own recipe; a sentinel peeks.
+    """
+    _check(trial)
+    outcome = own_recipe(trial)
+    if outcome is not None:
+        return outcome
+    train = trial.task.split("train")
+    if "validation" in trial.task.splits:
+        validation = trial.task.split("validation")
+    else:
+        train, validation = cut_validation(train, trial.options["validation"], trial.seed)
+    for name, split in (("train", train), ("validation", validation)):
+        if len(split) == 0:
+            raise ProtocolError(f"fine_tune: the {name} split of {trial.task.name} is empty")
+    outcome = own_recipe(trial, train, validation)
+    if outcome is None:
+        raise ProtocolError(f"fine_tune cannot use a {type(trial.model).__name__}: it does not learn")
+    return replace(outcome, facts={**outcome.facts, "validation_rows": len(validation)})
+
+
+def _check(trial: Trial) -> None:
+    for option in PROTOCOL.options:
+        value = trial.options[option.name]
+        problem = option.check(value)
+        if option.choices and value not in option.choices:
+            problem = f"one of {', '.join(option.choices)} was expected"
+        if problem:
+            raise ProtocolError(f"fine_tune: {option.name} = {value!r}: {problem}")
+
+
+def _share(value: float) -> str | None:
+    return None if 0 < value < 1 else "a share between 0 and 1 was expected"
+
+
+def refuses(facts: TaskFacts) -> str | None:
+    """Say why nothing can be fine-tuned to a task, or None."""
+    if facts.kind.target.type not in ("label", "number"):
+        return f"fine_tune predicts a label or a number, and {facts.kind.name} has neither as target"
+    if facts.splits is not None and "train" not in facts.splits:
+        return "fine_tune learns from a train split, and the task has none"
+    return None
+
+
+PROTOCOL = Protocol(
+    name="fine_tune",
+    description="A new head on the frozen network, then both together; validation chooses the learning rate.",
+    requires=("torch",),
+    options=(
+        *OPTIONS,
+        Option(
+            "validation",
+            (float,),
+            "Share of train to choose on, by example id, where the task has no validation split.",
+            default=0.1,
+            check=_share,
+        ),
+    ),
+    needs=(Capability.FIT, Capability.PEEK),
+    run=run,
+    refuses=refuses,
+    trains=True,
+    stochastic=True,
+)

@@ -1,0 +1,104 @@
+"""The loop: examples once through a module, forward and backward, or forward only."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from ptbench import Split, advance
+from ptbench_torch.batching import Index, token_batches
+from ptbench_torch.collect import collect
+from ptbench_torch.goals import Goal, Outputs
+from ptbench_torch.learner import Inputs
+from ptbench_torch.optimising import Optimiser
+from ptbench_torch.recipe import Recipe
+from ptbench_torch.schedule import rate_factor
+from ptbench_torch.shuffling import Keys, cut, epoch_batches, example_keys
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """Examples as a module reads them, with what it is to put out for them."""
+
+    inputs: Inputs
+    targets: NDArray[Any]
+    encoded: Tensor
+    """Targets as the loss takes them, on the device."""
+    keys: Keys
+
+    @classmethod
+    def of(cls, split: Split, inputs: Inputs, goal: Goal, device: torch.device, seed: int) -> Rows:
+        """Put inputs that were read beside the targets of their split."""
+        keys = example_keys(split.examples.ids, seed)
+        return cls(inputs, split.targets, goal.encoded(split.targets).to(device), keys)
+
+    def reading(self, inputs: Inputs) -> Rows:
+        """Return the same rows with other inputs."""
+        return replace(self, inputs=inputs)
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """Features that were computed once, as inputs of a head."""
+
+    features: Tensor
+
+    @property
+    def lengths(self) -> NDArray[np.int64]:
+        """int64[n]: ones, since all cost the same."""
+        return np.ones(len(self.features), np.int64)
+
+    def batch(self, rows: Index) -> Tensor:
+        """Return float32[rows, width]."""
+        return self.features[torch.from_numpy(rows)]
+
+
+def train_epoch(
+    module: nn.Module, rows: Rows, goal: Goal, optimiser: Optimiser, recipe: Recipe, epoch: int, epochs: int
+) -> float:
+    """Learn from every row once, in the given epoch of so many, from 0; return the mean loss on the way.
+
+    A step is made of ``accumulate`` batches; its loss is the mean over all of their examples. NaN where
+    gradients were no numbers.
+    """
+    steps = epoch_batches(rows.inputs.lengths, rows.keys, recipe.batch_size * recipe.accumulate, epoch)
+    module.train()
+    total = torch.zeros((), device=rows.encoded.device)
+    sound = torch.ones_like(total, dtype=torch.bool)
+    for i, step in enumerate(steps):
+        for batch in cut(step, recipe.batch_size):
+            losses = goal.losses(module(rows.inputs.batch(batch)), rows.encoded[torch.from_numpy(batch)])
+            loss = losses.sum() / len(step)
+            optimiser.add(loss)
+            total += loss.detach() * len(step)
+            advance(len(batch))
+        done, planned = epoch * len(steps) + i, epochs * len(steps)
+        sound &= optimiser.step(rate_factor(done, planned, recipe.warmup, recipe.decay))
+    return total.item() / len(rows.targets) if sound.item() else math.nan
+
+
+def evaluate(
+    forward: Callable[[Any], Tensor], inputs: Inputs, *, width: int, budget: int, even: bool
+) -> Outputs:
+    """Return float32[n, width]: what is put out for every row, in their order; see `Learner` for the rest."""
+    batches = token_batches(inputs.lengths, budget, even=even)
+    return collect(batches, lambda rows: forward(inputs.batch(rows)), width=width)
+
+
+def mean_loss(outputs: Outputs, rows: Rows, goal: Goal) -> float:
+    """Return the mean loss of outputs that `evaluate` gave."""
+    losses = goal.losses(torch.from_numpy(outputs), rows.encoded.cpu())
+    return float(losses.double().mean())
+
+
+def steps_of(rows: Rows, recipe: Recipe) -> int:
+    """Return how many steps an epoch has."""
+    n, size = len(rows.targets), recipe.batch_size * recipe.accumulate
+    return len(cut(np.arange(n), size))
