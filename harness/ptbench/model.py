@@ -148,9 +148,10 @@ class ModelFacts:
 
     parameters: int | None = None
     weights: str = ""
-    """Digest of the weights (sha256 of the file where there is one), empty where there are none."""
+    """Digest of the weights (sha256 of the file where there is one), empty where there are none. Features
+    outlive the process only where this and ``preprocessing`` are given, since they are kept under both."""
     preprocessing: str = ""
-    """Digest of what is done to an example before the weights see it: tokenizer, lengths, pooling."""
+    """Digest of what is done to an example besides the weights: tokenizer, lengths, pooling, layer."""
     device: str = "cpu"
     precision: str = "fp32"
     labels: tuple[str, ...] = ()

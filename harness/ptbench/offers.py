@@ -212,7 +212,7 @@ class Trial:
     seed: int
     features: Callable[[str], tuple[NDArray[np.float32], ...]]
     """Features of a split ("train", "validation", "test"): one float32[n, d] per side of the input,
-    so one for single inputs and two for pairs. Extracted once per model and data."""
+    so one for single inputs and two for pairs. Extracted once per model and data, and read-only."""
     phase: Callable[[str], AbstractContextManager[None]]
     """``with trial.phase("fit"):`` books the time under that name in the record."""
     embed: Callable[[Examples], NDArray[np.float32]]

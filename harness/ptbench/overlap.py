@@ -10,13 +10,13 @@ from numpy.typing import NDArray
 from ptbench.cache import Cache
 from ptbench.catalog import Catalog
 from ptbench.copies import Copy
-from ptbench.data import Task
+from ptbench.data import Examples, Task
 from ptbench.errors import PluginError, one_line
 from ptbench.identity import Identity, code_versions
 from ptbench.offers import Kind
 
 AREA = "copies"
-LEARNT = ("train", "validation")
+LEARNT = frozenset({"train", "validation"})
 """The splits that a protocol may learn from or choose on."""
 
 
@@ -47,8 +47,7 @@ class OverlapFinder:
 
     def find(self, task: Task, kind: Kind, data: str) -> Overlap:
         """Return the overlap of a task with this digest; what goes wrong with it is a note and no error."""
-        learnt = [name for name in LEARNT if name in task.splits]
-        if kind.copies is None or not learnt:
+        if kind.copies is None or not task.splits.keys() & LEARNT:
             return Overlap()
         key = Identity({"data": data, "code": code_versions(kind, self.catalog)}).key()
         if key not in self._found:
@@ -63,17 +62,21 @@ class OverlapFinder:
     def _looked(self, task: Task, kind: Kind, key: str) -> Overlap:
         assert kind.copies is not None
         test = task.split("test").examples
-        rows = np.zeros(len(test), dtype=np.int8)
         try:
-            for name in LEARNT:
-                if name in task.splits:
-                    found = np.asarray(kind.copies(task.split(name).examples, test))
-                    if found.shape != rows.shape or not np.isin(found, list(Copy)).all():
-                        raise PluginError(f"kind '{kind.name}' gave no ptbench.Copy for each test row")
-                    rows = np.maximum(rows, found.astype(np.int8))
+            found = np.asarray(kind.copies(_learnt(task), test))
+            if found.shape != (len(test),) or not np.isin(found, list(Copy)).all():
+                raise PluginError(f"kind '{kind.name}' gave no ptbench.Copy for each test row")
+            rows = found.astype(np.int8)
         except (Exception, SystemExit) as error:  # whatever a plugin raises must not cost a score
             return Overlap(note=f"nobody could look for copies of training rows: {one_line(error)}")
         if self.cache:
             about = {"task": task.name, "split": "test", "examples": len(test)}
             self.cache.put(AREA, key, {"rows": rows}, about)
         return Overlap(rows)
+
+
+def _learnt(task: Task) -> Examples:
+    """Return all examples that a protocol may learn from or choose on."""
+    parts = [split.examples for name, split in sorted(task.splits.items()) if name in LEARNT]
+    columns = {name: [value for part in parts for value in part[name]] for name in parts[0].columns}
+    return Examples([i for part in parts for i in part.ids], columns)

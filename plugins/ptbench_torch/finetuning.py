@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 from ptbench import (
     Capability,
@@ -55,6 +57,12 @@ def _share(value: float) -> str | None:
     return None if 0 < value < 1 else "a share between 0 and 1 was expected"
 
 
+def passes(options: Mapping[str, Any]) -> float:
+    """Return how often rows go through the network: once for the head, then in steps, each three times."""
+    steps = options["epochs"] * len(options["rates"]) if "all" in options["stages"] else 0
+    return 1.0 + 3.0 * steps
+
+
 def refuses(facts: TaskFacts) -> str | None:
     """Say why nothing can be fine-tuned to a task, or None."""
     if facts.kind.target.type not in ("label", "number"):
@@ -83,4 +91,5 @@ PROTOCOL = Protocol(
     refuses=refuses,
     trains=True,
     stochastic=True,
+    passes=passes,
 )

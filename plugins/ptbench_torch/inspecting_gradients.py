@@ -26,7 +26,7 @@ RULE = (
     "over the layers of the block nearest to the output that gets gradients"
 )
 CONSTANT = 1e-6
-"""A feature whose deviation is so small beside its mean, or beside the other features', is constant and not
+"""A feature whose deviation is so small beside its mean, or the largest deviation, is constant and not
 scaled: divided by it, rounding errors would count like features (MiniLM has one that is 1e-29)."""
 KEPT_ACTIVATIONS = 4
 """Batches are so many times smaller where the backward pass needs what the layers put out."""
@@ -50,7 +50,7 @@ class Loss:
     ) -> None:
         wide = features.astype(np.float64)
         std = wide.std(axis=0)
-        least = CONSTANT * np.maximum(np.abs(wide.mean(axis=0)), np.median(std))
+        least = CONSTANT * np.maximum(np.abs(wide.mean(axis=0)), std.max())
         self.constant = int((std <= least).sum())
         self.mean = torch.tensor(wide.mean(axis=0), dtype=torch.float32, device=device)
         self.std = torch.tensor(np.where(std > least, std, 1.0), dtype=torch.float32, device=device)

@@ -2,9 +2,9 @@
 
 A cell counts as much work as it has rows, times the passes of its protocol, times what such work cost so far
 for its model under its protocol. A model that was seen under other protocols only is taken to cost as under
-those, times how the protocols compare for other models. One that has not been seen at all is taken to cost
-as its number of parameters says, compared with those seen; one without parameters (a baseline, a bag of
-words) as `LIGHT_RATE` says.
+those, times how the protocols compare for other models with weights. One that has not been seen at all is
+taken to cost as its number of parameters says, compared with those seen; one without parameters (a baseline,
+a bag of words) as `LIGHT_RATE` says.
 """
 
 from __future__ import annotations
@@ -71,9 +71,9 @@ class Eta:
             return median(rates[label])
         compared = [
             median(others[label]) / median(others[other])
-            for others in self._rates.values()
+            for name, others in self._rates.items()
             for other in rates
-            if label in others and other in others
+            if self._parameters.get(name) and label in others and other in others
         ]
         usual = median(median(each) for each in rates.values())
         return usual * (median(compared) if compared else 1.0)
