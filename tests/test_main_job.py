@@ -22,7 +22,8 @@ def test_glue_lite_compares_a_real_model_with_honest_baselines(ptbench: Ptbench,
     assert (folder / "report.csv").is_file()
     assert (folder / "leaderboard.csv").is_file()
     records = [json.loads(line) for line in (folder / "records.jsonl").read_text().splitlines()]
-    assert len(records) == 37
+    assert len(records) == 40
+    assert [record["seed"] for record in records if record["protocol"] == "fine_tune"] == [0, 1, 2]
     assert {record["task"] for record in records} == {"cola", "sst2", "mrpc", "stsb", "mnli", "rte"}
     minilm = next(record for record in records if record["model"] == "minilm")
     official = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
@@ -55,7 +56,10 @@ def test_vision_lite_compares_untrained_networks_with_raw_pixels(ptbench: Ptbenc
     assert "random weights (init_seed 0): nothing is pre-trained" in called.out
     (folder,) = (path.parent for path in tmp_path.glob("vision_lite/*/run.json"))
     assert (folder / "pareto.png").is_file()
-    records = {r["model"]: r for r in map(json.loads, (folder / "records.jsonl").read_text().splitlines())}
+    found = [json.loads(line) for line in (folder / "records.jsonl").read_text().splitlines()]
+    tuned = [record for record in found if record["protocol"] == "fine_tune"]
+    assert [record["seed"] for record in tuned] == [0, 1, 2]
+    records = {record["model"]: record for record in found if record not in tuned}
     assert len(records) == 10
     scores = {name: record["scores"][0]["value"] for name, record in records.items()}
     assert scores["oracle"] == 1

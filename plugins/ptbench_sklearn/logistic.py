@@ -14,6 +14,7 @@ direction; gradients, objective and solution are float64, so that the end is as 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -21,11 +22,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ptbench_sklearn.solution import Solution
-from ptbench_sklearn.spectrum import Spectrum, times, transposed_times
+from ptbench_sklearn.spectrum import Spectrum, chunks, times, transposed_times
 
 Floats = NDArray[np.float64]
 
-TOLERANCE = 1e-5
+TOLERANCE = 1e-4
 """How far weights may lie from the optimum, relative to their norm. As the objective is strongly convex,
 the distance is at most the norm of the gradient divided by the strength; that is what is checked."""
 ROUNDING = 1e-14
@@ -53,12 +54,22 @@ def logistic_path(
     if start is not None:
         weights, offsets = spectrum.from_features(start.coefficients.T)
         theta = np.vstack([weights, start.intercepts + offsets])
+    ends: list[tuple[float, Floats]] = []
     for strength in strengths:
-        theta, iterations, converged = problem.solve(theta, strength)
+        theta, iterations, converged = problem.solve([theta, *_onwards(ends, strength)], strength)
+        ends = [*ends[-1:], (strength, theta)]
         weights, offsets = spectrum.to_features(theta[:-1])
         intercepts = theta[-1] + offsets
         intercepts -= intercepts.mean() if problem.classes > 2 else 0  # a shift of all changes nothing
         yield Solution(weights.T, intercepts, iterations, converged)
+
+
+def _onwards(ends: Sequence[tuple[float, Floats]], strength: float) -> list[Floats]:
+    """Return where the path leads if it goes on straight over the logarithm of the strength."""
+    if len(ends) < 2 or ends[0][0] == ends[1][0]:
+        return []
+    (before, first), (last, second) = ends
+    return [second + (second - first) * (math.log(strength / last) / math.log(last / before))]
 
 
 class _Problem:
@@ -110,11 +121,16 @@ class _Problem:
         weights = transposed_times(self.spectrum.rows, residual) - np.outer(self.spectrum.mean, total)
         return np.vstack([weights + strength * theta[:-1], total])
 
-    def solve(self, theta: Floats, strength: float) -> tuple[Floats, int, bool]:
-        """Return the optimum, Newton steps, and whether it is one."""
+    def start(self, theta: Floats, strength: float) -> tuple[float, Floats, Floats, Floats]:
+        """Return the objective, theta, the logits and the probabilities."""
         logits = self.logits(theta)
         loss, p = self.losses(logits)
-        value = loss + strength / 2 * np.vdot(theta[:-1], theta[:-1])
+        return loss + strength / 2 * float(np.vdot(theta[:-1], theta[:-1])), theta, logits, p
+
+    def solve(self, starts: Sequence[Floats], strength: float) -> tuple[Floats, int, bool]:
+        """Return the optimum, Newton steps, and whether it is one; the best of the starts is taken."""
+        found = [self.start(theta, strength) for theta in starts]
+        value, theta, logits, p = min(found, key=lambda start: start[0])
         first = None
         for iteration in range(MAX_ITERATIONS + 1):
             gradient = self.gradient(theta, p, strength)
@@ -193,11 +209,15 @@ class _Problem:
         return back
 
     def hessian_times(self, v: NDArray[Any], p: Floats, strength: float) -> NDArray[Any]:
-        u = p * (self.spectrum.rows @ v[:-1] + (v[-1] - self.narrow_mean @ v[:-1]))
-        u -= p * u.sum(axis=1, keepdims=True)  # in float64: where p is nearly 1 it cancels
-        out = np.empty_like(v)
-        out[-1] = u.sum(axis=0)
-        out[:-1] = self.spectrum.rows.T @ u.astype(self.dtype)
+        shift = v[-1] - self.narrow_mean @ v[:-1]
+        total, out = np.zeros(v.shape[1]), np.zeros_like(v)
+        for some in chunks(self.spectrum.rows):  # both products while the rows are in the cache
+            x, q = self.spectrum.rows[some], p[some]
+            u = q * (x @ v[:-1] + shift)
+            u -= q * u.sum(axis=1, keepdims=True)  # in float64: where p is nearly 1 it cancels
+            total += u.sum(axis=0)
+            out[:-1] += x.T @ u.astype(self.dtype)
+        out[-1] = total
         out[:-1] -= np.outer(self.narrow_mean, out[-1])
         out[:-1] += self.dtype.type(strength) * v[:-1]
         return out

@@ -8,7 +8,7 @@ default path is solved. Up to three tolerances are given to scikit-learn, which 
 the gradient of the mean loss with it:
 
 - ``default``: 1e-4, its default;
-- ``same``: what ptbench asks for at that strength, 1e-5 * strength * |w| / rows, as a norm;
+- ``same``: what ptbench asks for at that strength, 1e-4 * strength * |w| / rows, as a norm;
 - ``tight``: a hundredth of that, with the features as float64, since on float32 features lbfgs cannot
   tell lower losses from equal ones before it gets there. So coefficients can be compared.
 
