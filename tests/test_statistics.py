@@ -391,6 +391,33 @@ def test_simulated_coverage_over_examples_and_seeds() -> None:
     assert 0.92 <= hits / draws <= 0.99  # Behrens-Fisher intervals are a little long
 
 
+def test_equal_draws_are_compared_draw_by_draw() -> None:
+    rng = np.random.default_rng(16)
+    n, draws = 2000, 10
+    target = rng.integers(0, 2, n)
+    good, less = [], []
+    for luck in rng.uniform(0.6, 0.8, draws):  # how lucky a draw is matters to both models alike
+        right = rng.random(n) < luck
+        lost = right & (rng.random(n) < 0.05)
+        good.append(table(target, np.where(right, target, 1 - target)))
+        less.append(table(target, np.where(right & ~lost, target, 1 - target)))
+    entries = {("good", "p"): good, ("less", "p"): less}
+    names = dict.fromkeys(entries, range(draws))
+    paired = {row.model: row for row in standings("t", ACCURACY, entries, names=names)}
+    assert not paired["less"].tied
+    apart = {row.model: row for row in standings("t", ACCURACY, entries)}
+    assert apart["less"].tied  # as if each model had had draws of its own
+    assert paired["less"].difference == apart["less"].difference
+
+
+def test_no_interval_leaves_the_bounds_of_its_metric() -> None:
+    bounded = replace(ACCURACY, bounds=(0.0, 1.0))
+    runs = [table([1] * 200, [1] * right + [0] * (200 - right)) for right in (198, 160, 199)]
+    found, free = _rank(bounded, a=runs)["a"], _rank(ACCURACY, a=runs)["a"]
+    assert free.ci_high > 1
+    assert (found.ci_low, found.ci_high) == (free.ci_low, 1.0)
+
+
 def test_runs_are_scored_as_their_standing() -> None:
     rng = np.random.default_rng(15)
     base = numbers(rng, 80)

@@ -115,7 +115,7 @@ class Evaluator:
         looks = protocol.trains and cell.task.copies
         overlap = self.overlaps.find(task, kind, data_digest) if looks else Overlap()
         scoring = time.perf_counter()
-        scorer = Scorer(self.catalog, self.folder)
+        scorer = Scorer(self.catalog, self.folder, (cell.model.name, cell.label))
         scores = scorer.scores(found, task, overlap.rows)
         files = scorer.files(found, task, cell.id)
         curves = scorer.curves(found, task)

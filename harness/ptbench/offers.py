@@ -7,6 +7,7 @@ harness checks them with `importlib.util.find_spec` before it calls.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
@@ -298,6 +299,8 @@ class Metric(Offer):
     """The output columns that it reads besides the target."""
     binary: bool = False
     """Whether it needs exactly two labels; the second is the positive one."""
+    bounds: tuple[float, float] = (-math.inf, math.inf)
+    """Between which values it lies, so that no interval goes beyond."""
     caveat: Callable[[Predictions], str | None] = lambda predictions: None
     """What a reader must know of this value: why it is undefined, or by which convention it is 0.
     Separate statements are joined with "; "; no statement has one inside it."""

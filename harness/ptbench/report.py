@@ -34,7 +34,7 @@ COLUMNS = {
     "interval": "How the interval was found: `wilson`, `bootstrap`, `draws` (a bootstrap over examples with "
     "Student's t over several draws of training rows), or `none`.",
     "without_copies": "Value on the test examples that stand in neither train nor validation; empty where "
-    "all of them do not, or nobody looked.",
+    "there are no copies, where nobody looked, and where it is undefined without them.",
     "exact_copies": "Test examples that stand in train or validation too; empty where nobody looked.",
     "near_copies": "Test examples of which a near copy does.",
     "n": "Number of examples that the value was computed from.",
@@ -228,7 +228,7 @@ _INTEGERS = (
 def searched(record: Record) -> int | None:
     """Return how many settings a cell compared on validation; None where nothing was chosen."""
     search = record.facts.get("search")
-    return search if isinstance(search, int) and not isinstance(search, bool) else None
+    return search if isinstance(search, int) and not isinstance(search, bool) and search > 1 else None
 
 
 def _shares(spent: Mapping[str, float]) -> dict[str, float | None]:

@@ -19,7 +19,6 @@ from ptbench.offers import FileMetric, Kind, Metric, Outcome, SumMetric, TableMe
 from ptbench.records import Score
 from ptbench.statistics import score, score_runs, values_of
 from ptbench.store import PREDICTIONS, joined
-from ptbench.student import t_interval
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +51,8 @@ class Scorer:
     catalog: Catalog
     folder: Path
     """The folder of the run."""
+    key: tuple[str, str]
+    """Model and protocol, as the standings have them."""
 
     def scores(self, found: Predicted, task: Task, copies: NDArray[np.int8] | None) -> tuple[Score, ...]:
         """Return a score per numeric metric; beside it, where there are copies, the value without them."""
@@ -80,9 +81,9 @@ class Scorer:
             assert isinstance(metric, SumMetric | TableMetric)
             points = []
             for shots, runs in found.by_shots.items():
-                each = values_of(metric, runs)
-                points.append([shots, math.fsum(each) / len(each), *t_interval(each)])
-            values[metric.name] = each
+                mean = score_runs(metric, runs, self.key)
+                points.append([shots, mean.value, mean.ci_low, mean.ci_high])
+            values[metric.name] = values_of(metric, found.runs)
             curves.append({"name": metric.name, "of": "test", "x": "shots", "points": points})
         return {"curves": curves, "draws": values}
 
@@ -94,7 +95,7 @@ class Scorer:
         if missing := _missing(metric, runs[0]):
             return _unscored(metric, runs[0], missing)
         assert isinstance(metric, SumMetric | TableMetric)
-        found = score(metric, runs[0]) if len(runs) == 1 else score_runs(metric, runs)
+        found = score(metric, runs[0]) if len(runs) == 1 else score_runs(metric, runs, self.key)
         if apart is None:
             return found
         values = values_of(metric, [run.take(apart) for run in runs])

@@ -91,16 +91,19 @@ def score(
 def score_runs(
     metric: SumMetric | TableMetric,
     runs: Sequence[Predictions],
+    key: tuple[str, str] = ("", ""),
     *,
     seed: int = 0,
     resamples: int = RESAMPLES,
 ) -> Score:
-    """Return the mean of a metric over several runs on the same examples, with the interval of `standings`.
+    """Return the mean of a metric over several runs on the same examples.
+
+    The interval is that which `standings` gives to this (model, protocol).
 
     Raises:
         DataError: The predictions lack a column that the metric reads.
     """
-    (mean,) = standings("", metric, {("", ""): runs}, seed=seed, resamples=resamples)
+    (mean,) = standings("", metric, {key: runs}, seed=seed, resamples=resamples)
     caveats = dict.fromkeys(
         caveat for run in runs for caveat in (metric.caveat(narrow(metric, run)) or "").split("; ") if caveat
     )
@@ -131,6 +134,7 @@ def standings(
     *,
     seed: int = 0,
     resamples: int = RESAMPLES,
+    names: Mapping[tuple[str, str], Sequence[Any]] | None = None,
 ) -> list[Standing]:
     """Return where each (model, protocol) stands on one metric of one task, the best first.
 
@@ -143,16 +147,23 @@ def standings(
     (every run is always wrong, each in its own way), a proportion has Wilson's interval of the mean rate,
     on as many examples as one run has. ``seed_share`` tells how much of the variance is that of the seeds.
 
+    No interval leaves the bounds of its metric. What the draws of one training set have in common, or the
+    examples of one test set, no interval tells.
+
     Every entry is compared with the best on the same resamples of examples (a paired bootstrap; Koehn
-    2004, EMNLP). With fewer than `FEWEST` examples on which the two differ, the interval of the
-    difference is stretched to hold 0. An entry on other examples, or without a value, is not compared:
-    its difference is NaN. The best itself is not marked as tied.
+    2004, EMNLP); where ``names`` says that their runs are the same ones (equal seeds, equal draws), run by
+    run, and else as if the runs had nothing in common. With fewer than `FEWEST` examples on which the two
+    differ, the interval of the difference is stretched to hold 0. An entry on other examples, or without a
+    value, is not compared: its difference is NaN. The best itself is not marked as tied.
 
     Two things are not corrected for. Each comparison stands on its own, so among many entries some will
     be told apart from the best by chance; and the best was picked by the same examples, so its value is
     somewhat too good, and so are its differences.
     """
-    rows = [_Entry(key, [narrow(metric, run) for run in entries[key]]) for key in sorted(entries)]
+    rows = [
+        _Entry(key, [narrow(metric, run) for run in entries[key]], tuple((names or {}).get(key, ())))
+        for key in sorted(entries)
+    ]
     for row in rows:
         row.values = values_of(metric, row.runs)
     sign = -1 if metric.higher_is_better else 1
@@ -168,7 +179,7 @@ def standings(
         if row is best:
             row.difference = (0.0, 0.0, 0.0)
         elif best and row in peers:
-            row.difference = (best.value - row.value, *_paired(best, row))
+            row.difference = (best.value - row.value, *_paired(best, row, seed))
     return [
         Standing(
             task=task,
@@ -197,11 +208,12 @@ class _Entry:
 
     key: tuple[str, str]
     runs: list[Predictions]
+    names: tuple[Any, ...] = ()
     values: Sequence[float] = ()
+    means: Floats | None = None
+    """The mean over runs on every resample of the examples."""
     draws: Floats | None = None
-    """The mean over runs on every resample, with the uncertainty of a mean over so few runs."""
-    row_variance: float = math.nan
-    """The variance of that mean over resamples of the examples alone."""
+    """The same with the uncertainty of a mean over so few runs."""
     ends: tuple[float, float] = (math.nan, math.nan)
     difference: tuple[float, float, float] = (math.nan, math.nan, math.nan)
 
@@ -221,17 +233,19 @@ class _Entry:
     def seed_share(self) -> float:
         """The share of the seeds in the variance of the mean over runs."""
         seeds = self.seed_sd**2 / len(self.runs)
-        total = seeds + self.row_variance
+        total = seeds + (math.nan if self.means is None else float(np.nanvar(self.means)))
         return seeds / total if total > 0 else math.nan
 
-    def between_runs(self, n: int, seed: int) -> Floats:
-        """Return n values of how far the mean over runs may lie from that over all seeds."""
-        if not self.seed_sd > 0:
-            return np.zeros(n)
-        name = hashlib.sha256("\0".join(self.key).encode("utf-8", "surrogatepass")).digest()
-        order = np.random.default_rng([seed, int.from_bytes(name[:8], "big")]).permutation(n)
-        runs = len(self.runs)
-        return self.seed_sd / math.sqrt(runs) * np.asarray(t_strata(runs - 1, n))[order]
+
+def _between_runs(values: Sequence[float], n: int, seed: int, name: str) -> Floats:
+    """Return n values of how far the mean of these may lie from that over all runs there could be."""
+    spread = stdev(values) if len(values) > 1 else 0.0
+    if not spread > 0:
+        return np.zeros(n)
+    digest = hashlib.sha256(name.encode("utf-8", "surrogatepass")).digest()
+    order = np.random.default_rng([seed, int.from_bytes(digest[:8], "big")]).permutation(n)
+    runs = len(values)
+    return spread / math.sqrt(runs) * np.asarray(t_strata(runs - 1, n))[order]
 
 
 def _once(table: Predictions) -> NDArray[np.int64]:
@@ -249,20 +263,27 @@ def _bootstrap(metric: SumMetric | TableMetric, group: list[_Entry], seed: int, 
         for weights in resample(_once(group[0].runs[0]), seed, resamples)
     ]
     for row, values in zip(group, zip(*draws, strict=True), strict=True):
-        means = np.concatenate(values)
-        row.row_variance = float(np.nanvar(means))
-        row.draws = means + row.between_runs(len(means), seed)
+        row.means = np.concatenate(values)
+        shift = _between_runs(row.values, len(row.means), seed, "\0".join(row.key))
+        row.draws = np.clip(row.means + shift, *metric.bounds)
         row.ends = interval(row.draws, row.value)[:2]
         if math.isnan(row.ends[0]) and isinstance(metric, SumMetric) and metric.interval == "wilson":
             n = len(row.runs[0])  # the seeds of one example are no examples of their own
             row.ends = wilson(min(row.value, 1.0) * n, n)
 
 
-def _paired(best: _Entry, row: _Entry) -> tuple[float, float]:
+def _paired(best: _Entry, row: _Entry, seed: int) -> tuple[float, float]:
     """Return the interval of the difference between two entries that were resampled together."""
+    assert best.means is not None
     assert best.draws is not None
+    assert row.means is not None
     assert row.draws is not None
-    low, high, _ = quantiles(best.draws - row.draws)
+    if best.names and best.names == row.names:
+        apart = [a - b for a, b in zip(best.values, row.values, strict=True)]
+        shift = _between_runs(apart, len(row.means), seed, "\0".join((*best.key, *row.key)))
+        low, high, _ = quantiles(best.means - row.means + shift)
+    else:
+        low, high, _ = quantiles(best.draws - row.draws)
     differs = _differing(best.runs + row.runs)
     if not differs.any():
         return 0.0, 0.0

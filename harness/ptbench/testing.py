@@ -217,10 +217,15 @@ def check_protocol(protocol: Protocol, model: Model, task: Task, kind: Kind, **o
     test, who = task.split("test"), f"protocol '{protocol.name}'"
     first, again = outcome(task), outcome(task)
     assert _predicted(first) == _predicted(again), f"{who}: the same seed gives other predictions"
-    wrong = test.targets[::-1] if task.labels else test.targets[::-1] * -3.0 + 1.0
-    poisoned = outcome(replace(task, splits={**task.splits, "test": Split(test.examples, wrong)}))
-    assert _predicted(first) == _predicted(poisoned), f"{who}: the targets of test change predictions"
-    assert _told(first) == _told(poisoned), f"{who}: the targets of test change what is chosen"
+    poisons = (
+        [(test.targets + 1) % len(task.labels), np.zeros_like(test.targets)]
+        if task.labels
+        else [test.targets[::-1] * -3.0 + 1.0, np.zeros_like(test.targets)]
+    )
+    for wrong in poisons:
+        poisoned = outcome(replace(task, splits={**task.splits, "test": Split(test.examples, wrong)}))
+        assert _predicted(first) == _predicted(poisoned), f"{who}: the targets of test change predictions"
+        assert _told(first) == _told(poisoned), f"{who}: the targets of test change what is chosen"
     some = np.arange(len(test))[: max(1, len(test) // 2)][::-1]
     fewer = outcome(replace(task, splits={**task.splits, "test": test.take(some)}))
     assert _told(first) == _told(fewer), f"{who}: the rows of test change what is chosen"

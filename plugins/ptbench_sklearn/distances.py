@@ -32,11 +32,14 @@ def unit(x: NDArray[Float]) -> NDArray[Float]:
     return scaled
 
 
-def placement(distance: str, train: Floats) -> Callable[[Floats], Floats]:
-    """Return what brings rows to where half their squared difference is the distance."""
+def placement(distance: str, train: Floats, *, units: bool = False) -> Callable[[Floats], Floats]:
+    """Return what brings rows to where half their squared difference is the distance.
+
+    ``units`` says that columns have units of their own, see `standardiser`.
+    """
     if distance == "cosine":
         return unit
-    mean, deviation = standardiser(train)
+    mean, deviation = standardiser(train, units=units)
     scale = deviation * np.float32(train.shape[1] ** 0.5)
     return lambda x: (x - mean) / scale
 

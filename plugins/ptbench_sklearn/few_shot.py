@@ -86,7 +86,9 @@ def _drawn(trial: Trial) -> tuple[list[tuple[int, Positions]], tuple[str, ...]]:
     if not shots:
         raise ProtocolError(f"few_shot: shots = {wanted}: {fewest}")
     left_out = ", ".join(str(k) for k in wanted if k > smallest)
-    notes = (f"shots left out: {left_out}; {fewest}",) if left_out else ()
+    notes: tuple[str, ...] = (f"shots left out: {left_out}; {fewest}",) if left_out else ()
+    if 2 * shots[-1] > smallest and resamples > 1:
+        notes += (f"draws of {shots[-1]} share many rows ({fewest}): their interval is for this train set",)
     return list(nested_draws(train.examples.ids, train.targets, shots, resamples, trial.seed)), notes
 
 

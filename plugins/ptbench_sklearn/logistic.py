@@ -147,7 +147,7 @@ class _Problem:
             while True:
                 there = theta + length * step
                 loss, trial = self.losses(logits + length * ahead)
-                lower = loss + strength / 2 * np.vdot(there[:-1], there[:-1])
+                lower = loss + strength / 2 * float(np.vdot(there[:-1], there[:-1]))
                 if lower <= value + 1e-4 * length * slope + 1e-12 * abs(value):
                     break
                 length /= 2

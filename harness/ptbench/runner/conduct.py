@@ -152,10 +152,13 @@ def _rank(
     predictions: Mapping[str, Sequence[Predictions]],
 ) -> list[Standing]:
     entries: dict[tuple[str, str], list[Predictions]] = {}
-    for record in records:
-        entries.setdefault((record.model, record.label), []).extend(predictions[record.cell])
+    names: dict[tuple[str, str], list[tuple[int, int]]] = {}
+    for record in sorted(records, key=lambda record: record.seed):
+        key, runs = (record.model, record.label), predictions[record.cell]
+        entries.setdefault(key, []).extend(runs)
+        names.setdefault(key, []).extend((record.seed, draw) for draw in range(len(runs)))
     assert isinstance(metric, SumMetric | TableMetric)
-    return standings(task, metric, entries) if entries else []
+    return standings(task, metric, entries, names=names) if entries else []
 
 
 def write_reports(

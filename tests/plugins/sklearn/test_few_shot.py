@@ -167,7 +167,10 @@ def test_shots_above_the_smallest_class_are_left_out() -> None:
     toy = task(sizes=(10, 6, 6))
     outcome = shot(toy, resamples=2)
     assert [draw.shots for draw in outcome.draws] == [1, 1, 2, 2, 4, 4]
-    assert outcome.notes == ("shots left out: 8, 16; label 'no' has 5 training rows",)
+    assert outcome.notes == (
+        "shots left out: 8, 16; label 'no' has 5 training rows",
+        "draws of 4 share many rows (label 'no' has 5 training rows): their interval is for this train set",
+    )
     with pytest.raises(ProtocolError, match=r"^few_shot: shots = \[8\]: label 'no' has 5 training rows$"):
         shot(toy, shots=8)
 
