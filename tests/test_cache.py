@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import shutil
@@ -9,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -192,14 +194,18 @@ def test_what_is_larger_than_the_cache_is_told_and_not_kept(tmp_path: Path, warn
     assert cache.entries() == []
 
 
-def test_a_folder_that_cannot_be_made_costs_a_warning(tmp_path: Path, warned: Warned) -> None:
+@pytest.mark.parametrize(("below", "why"), [("cache", "Not a directory"), ("", "File exists")])
+def test_a_folder_that_cannot_be_made_costs_a_warning(
+    tmp_path: Path, warned: Warned, below: str, why: str
+) -> None:
     (tmp_path / "file").write_text("")
-    cache = Cache(tmp_path / "file" / "cache", GIB, warned)
+    cache = Cache(tmp_path / "file" / below, GIB, warned)
     assert not cache.put("features", KEY, {"rows": ROWS}, {})
     assert not cache.put("features", KEY, {"rows": ROWS}, {})
     assert cache.scratch(KEY) is None
+    assert cache.get("features", KEY) is None  # and nothing is damaged that was never there
     (text,) = warned
-    assert text.endswith("cannot be written (Not a directory): features are kept in memory only")
+    assert text.endswith(f"cannot be written ({why}): features are kept in memory only")
 
 
 def test_a_full_disk_costs_a_warning_and_leaves_no_half_entry(tmp_path: Path) -> None:
@@ -322,10 +328,45 @@ def test_list_shows_what_is_there(ptbench: Ptbench, filled: Cache) -> None:
     assert data["entries"][1]["options"] == {"pooling": "cls"}
 
 
+def test_list_shows_a_dash_where_no_model_is(ptbench: Ptbench, filled: Cache) -> None:
+    about = {"task": "task9", "split": "test", "examples": 4}
+    filled.put("copies", KEYS[3], {"rows": np.zeros(4, np.int8)}, about)
+    training = filled.scratch(KEYS[4])
+    assert training is not None
+    training.mkdir()
+    (training / "state").write_bytes(bytes(500))
+    lines = ptbench("cache", "list").out.splitlines()
+    (copies,), (kept,) = ([line for line in lines if f" {area} " in line] for area in ("copies", "training"))
+    assert "-" in copies.split()
+    assert "task9 test" in copies
+    assert "-" in kept.split()
+    assert not any("?" in line for line in lines)
+
+
+def test_nothing_was_used_before_it_was_made(ptbench: Ptbench, filled: Cache) -> None:
+    used(filled, KEYS[2], 0.0)
+    for entry in json.loads(ptbench("cache", "list", "--json").out)["entries"]:
+        assert datetime.fromisoformat(entry["made"]) <= datetime.fromisoformat(entry["used"])
+
+
 def test_an_empty_cache_is_no_error(ptbench: Ptbench) -> None:
     for command in ("list", "prune", "clear", "verify"):
         called = ptbench("cache", command)
         assert (called.code, called.err) == (0, "")
+
+
+@pytest.mark.parametrize("command", ["list", "prune", "clear", "verify"])
+def test_a_file_is_no_cache(
+    ptbench: Ptbench, tmp_path: Path, command: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "file"
+    path.write_text("")
+    monkeypatch.setenv("PTBENCH_CACHE", str(path))
+    called = ptbench("cache", command)
+    said = (called.code, called.out, called.err)
+    assert said == (2, "", f"error: the cache {path} is a file; name a folder\n")
+    called = ptbench("cache", command, "--cache", "/dev/full")
+    assert (called.code, called.err) == (2, "error: the cache /dev/full is a file; name a folder\n")
 
 
 @pytest.mark.parametrize(
@@ -369,8 +410,16 @@ def test_what_cannot_be_read_is_told(
 
 
 def test_clear_asks_first(ptbench: Ptbench, filled: Cache, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("click.confirm", lambda text, abort: (_ for _ in ()).throw(KeyboardInterrupt))
-    assert ptbench("cache", "clear").code == 130
+    with monkeypatch.context() as patch:
+        patch.setattr("click.confirm", lambda text, **_: (_ for _ in ()).throw(KeyboardInterrupt))
+        assert ptbench("cache", "clear").code == 130
+    monkeypatch.setattr("sys.stdin", io.StringIO("n\n"))
+    called = ptbench("cache", "clear")
+    assert (called.code, called.err) == (0, "")
+    assert called.out.endswith("nothing was removed\n")
+    monkeypatch.setattr("sys.stdin", io.StringIO(""))
+    called = ptbench("cache", "clear")
+    assert (called.code, called.err) == (2, "error: nobody is there to answer; add --yes\n")
     called = ptbench("cache", "clear", "--json")
     assert (called.code, "add --yes" in called.err) == (2, True)
     assert len(filled.entries()) == 3

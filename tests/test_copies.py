@@ -33,7 +33,12 @@ def one(train: str, test: str) -> int:
         ("ﬁne “quotes”", 'fine "quotes"'),
         ("half\u00adway", "halfway"),
         ("e\u0301t\u00e9", "\u00e9te\u0301"),
-        ("well-known", "well known"),
+        ("film , good .", "film, good."),
+        ("He said: “it\u2019s good” …", "he said 'it's good'..."),
+        ("``good''", "good"),
+        ("good — or bad", "GOOD \N{EN DASH} or bad"),
+        ("\N{MINUS SIGN}5", "-5"),
+        ("“.5”", ".5"),
         ("中文。", "中 文"),
         ("?!", " ?! "),
         ("😀", "😀!"),
@@ -50,6 +55,15 @@ def test_equal_once_normalised(train: str, test: str) -> None:
         ("The film was good", "The film was bad"),
         ("It works", "It works not"),
         ("5 > 3", "5 < 3"),
+        ("I love it :)", "I love it :("),
+        ("fine :)", "fine )"),
+        ("-5 degrees", "5 degrees"),
+        ("C#", "C"),
+        ("1.5 and 2", "1 5 and 2"),
+        (".5 and 2", "5 and 2"),
+        ("at 10:30", "at 10 30"),
+        ("we're", "were"),
+        ("well-known", "well known"),
         ("😀", "😡"),
         ("?", "!"),
         ("", "a"),
@@ -164,9 +178,31 @@ def test_neither_order_nor_size_of_the_parts_matters(
     assert shuffled.tolist() == expected.tolist()
 
 
-@given(st.text())
+def test_two_texts_that_differ_in_what_stays_are_near_where_they_are_long() -> None:
+    assert one(f"{LONG} -5", f"{LONG} 5") == one(f"{LONG} :)", f"{LONG} :(") == NEAR
+    assert one(" ".join(f"({word})" for word in WORDS), " ".join(f"( {word} )" for word in WORDS)) == NEAR
+
+
+TEXTS = st.text() | st.text(" .,:;'\"!?-()15aß。…—\u00ad\u0301中`😀_\u00b4\u00b8", max_size=8)
+
+
+@given(TEXTS, st.sampled_from(["-", "+", "#", "%", "*", "/", "(", ")", "😀"]))
+def test_marks_that_are_not_of_sentences_stay(text: str, mark: str) -> None:
+    assert normalised(f"{text} {mark}") != normalised(text)
+
+
+@given(st.lists(st.text("abc15-#()😀中", min_size=1, max_size=5), min_size=1), st.data())
+def test_case_spacing_and_sentence_punctuation_do_not_matter(words: list[str], data: st.DataObject) -> None:
+    """The last word of each has a letter, or a lone mark before punctuation would be an emoticon."""
+    ends = [data.draw(st.sampled_from(["", ".", " ,", "!?", "…", "”", "\n"])) for _ in words]
+    other = "\t ".join(f"{word.upper()}z{end}" for word, end in zip(words, ends, strict=True))
+    assert normalised(other) == normalised(" ".join(f"{word}Z" for word in words))
+
+
+@given(TEXTS)
 @example("İ")
 @example("ᾳ\u0345")
+@example("e\u00ad\u0301")
 def test_normalising_twice_is_normalising_once(text: str) -> None:
     assert normalised(normalised(text)) == normalised(text)
 

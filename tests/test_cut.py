@@ -138,6 +138,83 @@ def test_validation_is_cut_by_id() -> None:
     assert [ids[i] for i in positions[1]] == list(cut.examples.ids)
 
 
+def test_rows_without_equals_are_cut_by_id_alone() -> None:
+    ids = [f"train-{i}" for i in range(40)]
+    for texts in (range(40), [f"{i} text" for i in range(40)]):
+        rows = Split(Examples(ids, {"text": list(texts)}), np.arange(40))
+        assert cut_positions(rows, 0.2, 7)[1].tolist() == [12, 13, 16, 18, 19, 20, 21, 32, 36]
+
+
+class Held:
+    """What stands for bytes."""
+
+    def __init__(self, data: bytes) -> None:
+        self.data = data
+
+    def __bytes__(self) -> bytes:
+        return self.data
+
+
+def column(kind: str, values: list[int], folder: Path) -> list[Any]:
+    """Return one object for each value, and equal content for equal values."""
+    match kind:
+        case "text":
+            return [f"text {value}" for value in values]
+        case "array":
+            return [np.array([0.0, value]) for value in values]
+        case "numbers":
+            return [[0.0, float(value)] for value in values]
+        case "bytes":
+            return [Held(str(value).encode()) if i % 2 else str(value).encode()
+                    for i, value in enumerate(values)]  # fmt: skip
+    paths = [folder / f"{i}.bin" for i in range(len(values))]
+    for path, value in zip(paths, values, strict=True):
+        path.write_text(str(value))
+    return paths
+
+
+@pytest.mark.parametrize("kind", ["text", "array", "numbers", "bytes", "path"])
+def test_rows_with_equal_inputs_stay_on_one_side(kind: str, tmp_path: Path) -> None:
+    values = [i % 200 for i in range(600)]
+    ids = [f"train-{i:03}" for i in range(600)]
+    rows = Split(Examples(ids, {"input": column(kind, values, tmp_path)}), np.array(values))
+    rest, cut = cut_validation(rows, 0.2, 3)
+    assert not set(rest.targets.tolist()) & set(cut.targets.tolist())
+    assert 80 < len(cut) < 160
+    # where the smallest ids of the groups fall, which are the first 200
+    alone = rows.take(range(200))
+    assert set(cut_validation(alone, 0.2, 3)[1].targets.tolist()) == set(cut.targets.tolist())
+    order = np.random.default_rng(0).permutation(600)
+    assert set(cut_validation(rows.take(order), 0.2, 3)[1].examples.ids) == set(cut.examples.ids)
+
+
+def test_pairs_are_equal_where_both_sides_are() -> None:
+    one, two = [i % 30 for i in range(900)], [i // 30 for i in range(900)]
+    ids = [f"train-{i}" for i in range(900)]
+    pairs = Split(Examples(ids, {"a": list(map(str, one)), "b": list(map(str, two))}), np.arange(900))
+    different = Split(Examples(ids, {"n": list(range(900))}), np.arange(900))
+    assert cut_positions(pairs, 0.2, 0)[1].tolist() == cut_positions(different, 0.2, 0)[1].tolist()
+    turned = Split(Examples(ids[:2], {"a": ["x", "y"], "b": ["y", "x"]}), np.arange(2))
+    assert len(cut_positions(turned, 0.5, 0)[1]) == 1
+
+
+@given(
+    st.lists(st.integers(0, 3), min_size=2, max_size=30), st.sampled_from([1e-9, 0.1, 0.5, 1 - 1e-9]),
+    st.integers(0, 9),
+)  # fmt: skip
+def test_neither_side_is_empty_whatever_is_equal(values: list[int], fraction: float, seed: int) -> None:
+    ids = [f"train-{i}" for i in range(len(values))]
+    rows = Split(Examples(ids, {"text": list(map(str, values))}), np.array(values))
+    rest, cut = cut_validation(rows, fraction, seed)
+    assert 0 < len(cut) < len(values)
+    assert len(rest) + len(cut) == len(values)
+    if len(set(values)) > 1:
+        assert not set(rest.targets.tolist()) & set(cut.targets.tolist())
+    else:  # all are equal, and something must be chosen on
+        different = Split(Examples(ids, {"n": list(range(len(ids)))}), rows.targets)
+        assert cut.examples.ids == cut_validation(different, fraction, seed)[1].examples.ids
+
+
 @pytest.mark.parametrize("fraction", [1e-9, 1 - 1e-9])
 def test_each_side_has_a_row(fraction: float) -> None:
     rest, cut = cut_validation(split(["a", "b"]), fraction, 0)

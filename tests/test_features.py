@@ -129,8 +129,9 @@ def test_the_command_line_says_where_it_lies(
     where = tmp_path / "here"
     only_record(ptbench("run", letters, "--json", "--output", tmp_path / "out", "--cache", where))
     entries = json.loads(ptbench("cache", "list", "--json", "--cache", where).out)["entries"]
-    assert {(e["model"], e["task"], e["split"]) for e in entries} == {
-        ("baseline:majority", "mine", split) for split in ("train", "validation", "test")
+    assert {(e["area"], e["model"], e["task"], e["split"]) for e in entries} == {
+        *(("features", "baseline:majority", "mine", split) for split in ("train", "validation", "test")),
+        ("copies", None, "mine", "test"),
     }
     both = ptbench("run", letters, "--no-cache", "--cache", where)
     assert (both.code, both.err) == (
@@ -159,7 +160,8 @@ def test_a_model_that_does_not_say_who_it_is_is_kept_for_the_process_alone(
         records = json.loads(called.out)["records"]
         assert [record["cost"]["features_reused"] for record in records] == [False, True]
         assert len(model.seen) == 3
-    assert json.loads(ptbench("cache", "list", "--json").out)["entries"] == []
+    entries = json.loads(ptbench("cache", "list", "--json").out)["entries"]
+    assert [entry["area"] for entry in entries] == ["copies"]  # which no model has a part in
 
 
 def test_damaged_features_are_told_and_computed_again(
@@ -175,7 +177,7 @@ def test_damaged_features_are_told_and_computed_again(
     assert only_record(called)["scores"] == first["scores"]
     assert called.err.count("is damaged (rows.npy is not what was written): it is not used and removed") == 3
     assert len(model.seen) == 3
-    assert ptbench("cache", "verify").out == "3 checked, 0 damaged\n"
+    assert ptbench("cache", "verify").out == "4 checked, 0 damaged\n"
 
 
 def test_a_cache_that_cannot_be_written_costs_one_warning(

@@ -316,6 +316,7 @@ def test_a_task_of_a_suite(ptbench: Ptbench, asked: Asked, suite: Path, tmp_path
         (["open:one"], "need --task, such as lite/sst2; or say --only weights"),
         (["baseline:majority", "--task", "lite/sst2"], "provider 'baseline' offers no inspection"),
         (["sklearn:tfidf", "--only", "weights"], "provider 'sklearn' offers no inspection"),
+        (["open:one", "--task", "lite/sst3"], "error: ptbench inspect: no plugin offers"),
         (["open:one", "--task", "lite/sst3"], "did you mean 'lite/sst2'?"),
         (["open:one", "--task", "missing.toml#mine"], "there is no such file"),
         (["opn:one", "--task", "lite/sst2"], "did you mean 'open'?"),
@@ -410,7 +411,10 @@ def test_a_suite_looks_into_all_models_that_can_be(
     suite = insides(written, "sample = 12\nseed = 5\n")
     planned = ptbench("plan", suite)
     assert planned.code == 0
-    assert "inspect: weights, gradients, activations of one, two on mine, 12 examples each" in planned.out
+    assert (
+        "inspect: weights, gradients, activations of one, two on mine, at most 12 examples each"
+        in planned.out
+    )
     assert "not inspected: majority: baseline:majority cannot be inspected" in planned.out
     called = ptbench("run", suite, "--output", tmp_path / "out", "--no-cache")
     assert called.code == 0, called.err
@@ -472,6 +476,7 @@ def test_what_cannot_be_done_is_a_problem_where_it_is_named(
     assert "problem: [inspect] majority: baseline:majority cannot be inspected" in planned.out
     called = ptbench("run", suite, "--output", tmp_path / "out", "--no-cache")
     assert called.code == 1
+    assert "0 of 1 cells, 1 inspection cannot run:" in called.err
     assert [name for name, _ in asked] == ["two"]
 
 

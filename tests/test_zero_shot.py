@@ -177,6 +177,10 @@ def test_pairs_with_labels_are_refused_when_it_runs_too() -> None:
         ),
         ({"red": "r"}, "labels has no text for 'dark_green' and 1 more; give one for each label"),
         ({"red": "r", "blue": "b"}, "labels has no text for 'dark_green'; give one for each label"),
+        (
+            {"red": "same", "dark_green": "g", "blue": ["same "]},
+            "labels 'red' and 'blue' have the same text 'same'; no input could tell them apart",
+        ),
     ],
 )
 def test_texts_must_be_of_the_tasks_labels(labels: dict[str, Any], message: str) -> None:
@@ -189,6 +193,16 @@ def test_texts_must_be_of_the_tasks_labels(labels: dict[str, Any], message: str)
     assert PROTOCOL.misfit(replace(facts, labels=pictures().labels), given) == f"zero_shot: {message}"
 
 
+def test_labels_whose_names_read_the_same_need_texts() -> None:
+    facts = TaskFacts(PICTURES, False, labels=("top_up", "top up"))
+    said = PROTOCOL.misfit(facts, PROTOCOL.filled({}))
+    assert said == (
+        "zero_shot: labels 'top_up' and 'top up' have the same text 'top up'; no input could tell them apart"
+    )
+    given = PROTOCOL.filled({"labels": {"top_up": "a top-up", "top up": ["to top up", "a top-up"]}})
+    assert PROTOCOL.misfit(facts, given) is None
+
+
 def test_a_number_has_no_labels() -> None:
     said = PROTOCOL.misfit(TaskFacts(SIMILARITY, True), PROTOCOL.filled({"labels": {"a": "b"}}))
     assert said == "zero_shot: labels has texts for labels, and similarity has none"
@@ -197,6 +211,10 @@ def test_a_number_has_no_labels() -> None:
 def test_a_plan_can_check_the_options() -> None:
     options = {option.name: option for option in PROTOCOL.options}
     assert options["template"].check("a photo") == "it has no {label}, where the text of the label goes"
+    said = "it has a control character ('\\x1b'), which no text needs"
+    assert options["template"].check("\x1b[31m{label}") == said
+    assert options["labels"].check({"no": "\x1b[31m"}) == f"label 'no': {said}"
+    assert options["template"].check("{label}\u3000の写真。") is None
     assert options["temperature"].check(0.0) == "a number above 0 was expected"
     for wrong in (1, [], ["a", 1], " ", [""]):
         assert options["labels"].check({"x": wrong}) == "label 'x': a text or a list of texts was expected"
@@ -289,7 +307,10 @@ def test_a_sentinel_that_peeks_reads_no_texts(ptbench: Ptbench, written: Written
         assert ptbench("plan", suite).code == 0
 
 
-@pytest.mark.parametrize("options", ['template = "a photo"', "temperature = 0", "labels = { rose = 3 }"])
+@pytest.mark.parametrize(
+    "options",
+    ['template = "a photo"', 'template = "{label}\\u001b[31m"', "temperature = 0", "labels = { rose = 3 }"],
+)
 def test_an_impossible_option_is_a_mistake(ptbench: Ptbench, flowers: Any, options: str) -> None:
     called = ptbench("plan", flowers(options, {"features", "text"}))
     assert called.code == 2

@@ -7,6 +7,7 @@ plausible one that is wrong; a permutation that mends it gives it away.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +16,8 @@ from ptbench.data import Predictions
 
 LIFT = 0.20
 """How much accuracy must rise for anything to be said."""
+SIGMAS = 4
+"""By how many standard deviations more rows must be gained than lost."""
 SHOWN = 6
 
 
@@ -22,8 +25,11 @@ def permuted_labels(predictions: Predictions) -> str | None:
     """Say how the labels would have to be permuted, if that lifted accuracy by twenty points.
 
     The permutation is found on one half of the rows and measured on the other, both ways round: with
-    few rows or many labels some permutation always fits the rows that it was found on. And it must do
-    better than naming one label for all rows: a majority of train that is no majority of test is no mistake.
+    few rows or many labels some permutation always fits the rows that it was found on. What it gains there
+    must be beyond luck: with b rows that are right under it alone and c that are right as they are alone,
+    b - c >= 4 sqrt(b + c), a sign test at four standard deviations, since the permutation was searched
+    for. And it must do better than naming one label for all rows: a majority of train that is no majority
+    of test is no mistake.
     """
     if not predictions.labels or "prediction" not in predictions or len(predictions) < 2:
         return None
@@ -37,13 +43,20 @@ def permuted_labels(predictions: Predictions) -> str | None:
         for fitted, measured in (halves, halves[::-1])
     ]
 
-    def hits(found: NDArray[np.intp], rows: NDArray[np.intp]) -> int:
-        return int((found[prediction[rows]] == target[rows]).sum())
+    def hits(give: Callable[[NDArray[np.int64]], NDArray[np.intp]]) -> NDArray[np.bool_]:
+        """Return bool[n]: which rows are right under the names that the other half gives."""
+        right = np.zeros(len(target), dtype=np.bool_)
+        for table, rows in ways:
+            right[rows] = give(table)[prediction[rows]] == target[rows]
+        return right
 
-    free = sum(hits(table.argmax(axis=0), rows) for table, rows in ways) / len(target)
-    if free < accuracy + LIFT:  # not even where two labels may get one name
+    if hits(lambda table: table.argmax(axis=0)).mean() < accuracy + LIFT:  # though two may get one name
         return None
-    lifted = sum(hits(assignment(table), rows) for table, rows in ways) / len(target)
+    right = hits(assignment)
+    lifted = float(right.mean())
+    gained, lost = int((right & (target != prediction)).sum()), int((~right & (target == prediction)).sum())
+    if gained - lost < SIGMAS * math.sqrt(gained + lost):
+        return None
     constant = float(np.bincount(target).max()) / len(target)  # what knowing nothing but one label gives
     noise = 2 * math.sqrt(constant * (1 - constant) / len(target))
     if lifted < accuracy + LIFT or lifted <= constant + noise:

@@ -1,7 +1,8 @@
 """Cutting rows into splits, by what a row is and never by where it stands.
 
 Which side a row falls on depends on the seed and the row alone. So equal rows stay together, rows that
-are added later move no other row, and neither their order nor their number matters.
+are added later move no other row, and neither their order nor their number matters. What a protocol cuts
+from train to choose on is cut by example id (`cut_positions`), and equal rows stay together there too.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ptbench.data import Rows, Split, feed
+from ptbench.data import Examples, Rows, Split, feed
 from ptbench.errors import DataError, nearest
 from ptbench.offers import DataRequest, Option
 
@@ -112,17 +113,31 @@ def cut_as_asked(rows: Mapping[str, Rows], request: DataRequest, where: str) -> 
 def cut_positions(split: Split, fraction: float, seed: int) -> tuple[Positions, Positions]:
     """Cut a split in two by example id and return the positions of (the rest, the cut).
 
-    At least one row stays on each side. Raises `DataError` where there are fewer than two rows.
+    Rows with equal inputs stay together and fall where the smallest of their ids falls: else what learns
+    rows by heart would look best on the cut. Where all are equal, each falls by its own id. The size of
+    the cut is near the share, as far as such groups allow. At least one row stays on each side.
+
+    Inputs are equal as `ptbench.data.feed` has it: all columns, arrays by value, a path by what its file
+    says. So the files of a split are read once for this; texts are compared as they are.
+
+    Raises `DataError` where there are fewer than two rows, or a file cannot be read.
     """
     n = len(split)
     if n < 2:
         raise DataError(f"validation rows cannot be cut from {n} training rows; two are the least")
-    draws = np.array([_draw((seed, example_id)) for example_id in split.examples.ids])
+    groups = _equal(split.examples)
+    if not groups.any():
+        groups = np.arange(n)
+    smallest: dict[int, str] = {}
+    for group, example_id in zip(groups.tolist(), split.examples.ids, strict=True):
+        smallest[group] = min(smallest.get(group, example_id), example_id)
+    drawn = {group: _draw((seed, example_id)) for group, example_id in smallest.items()}
+    draws = np.array([drawn[group] for group in groups.tolist()])
     cut = draws < fraction
     if not cut.any():
-        cut[draws.argmin()] = True
+        cut[groups == groups[draws.argmin()]] = True
     if cut.all():
-        cut[draws.argmax()] = False
+        cut[groups == groups[draws.argmax()]] = False
     return np.flatnonzero(~cut), np.flatnonzero(cut)
 
 
@@ -130,6 +145,19 @@ def cut_validation(split: Split, fraction: float, seed: int) -> tuple[Split, Spl
     """Cut a split in two by example id: (the rest, the cut). See `cut_positions`."""
     rest, cut = cut_positions(split, fraction, seed)
     return split.take(rest), split.take(cut)
+
+
+def _equal(examples: Examples) -> Positions:
+    """Return for each row the position of the first one with equal inputs."""
+    first: dict[tuple[str | bytes, ...], int] = {}
+    columns = examples.columns.values()
+    rows = (tuple(_identity(values[i]) for values in columns) for i in range(len(examples)))
+    return np.array([first.setdefault(row, i) for i, row in enumerate(rows)], dtype=np.intp)
+
+
+def _identity(value: Any) -> str | bytes:
+    """Return a text itself, else a digest of what a value says."""
+    return value if isinstance(value, str) else _digest(value)
 
 
 def _counted(values: Sequence[Any], content: Content | None) -> Iterable[Any]:
@@ -142,10 +170,14 @@ def _opened(value: Any, found: Any) -> Any:
 
 
 def _draw(key: Any) -> float:
-    digest = hashlib.sha256()
-    feed(digest, key)
     # 53 bits, what a float holds: with more, a draw could round up to 1
-    return (int.from_bytes(digest.digest()[:8], "big") >> 11) / 2**53
+    return (int.from_bytes(_digest(key)[:8], "big") >> 11) / 2**53
+
+
+def _digest(value: Any) -> bytes:
+    digest = hashlib.sha256()
+    feed(digest, value)
+    return digest.digest()
 
 
 def checked_columns(by: Sequence[str], rows: Rows, where: str) -> list[str]:

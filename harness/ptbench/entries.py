@@ -96,6 +96,8 @@ def read_meta(folder: Path) -> dict[str, Any]:
             raise
         raise DamageError(f"{META} is missing") from None
     except NotADirectoryError:
+        if not folder.exists():  # what should be the folder of the cache is a file
+            raise FileNotFoundError(folder) from None
         raise DamageError("it is no folder") from None
     except (ValueError, KeyError, TypeError, AttributeError):
         raise DamageError(f"{META} cannot be read") from None

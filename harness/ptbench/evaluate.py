@@ -37,6 +37,8 @@ from ptbench.work import Work
 
 LOGS = "logs"
 RESIDENT_TASKS = 16
+FEW_ROWS = 30
+"""Validation rows below which a choice among several settings is told to be luck."""
 
 
 def new_record(cell: Cell, run: str, status: Status, error: str = "", **facts: Any) -> Record:
@@ -121,7 +123,8 @@ class Evaluator:
         curves = scorer.curves(found, task)
         audit = permuted_labels(found.runs[0])
         n = len(found.runs[0])
-        cost = work.cost(n, load_seconds, peak, time.perf_counter() - scoring)
+        earlier = float(outcome.facts.get("earlier_seconds", 0.0))
+        cost = work.cost(n, load_seconds, peak, time.perf_counter() - scoring, earlier)
         facts = model.facts
         return replace(
             started,
@@ -235,8 +238,16 @@ def _notes(
     changed = [f"{count:,} inputs {name.replace('_', ' ')}" for name, count in counted.items() if count]
     listed = [f"what could not be read is listed in {unread_name(task.name)}"] if task.left_out else []
     read = [*unread_notes(task), *listed, *task.notes]
-    own = [note for note in (*found, task.note) if note]
+    own = [note for note in (*found, task.note, _luck(outcome)) if note]
     return tuple(dict.fromkeys([*own, *read, *facts.notes, *outcome.notes, *changed]))
+
+
+def _luck(outcome: Outcome) -> str:
+    """Say that what was chosen rests on few rows, where it does."""
+    rows, search = outcome.facts.get("validation_rows"), outcome.facts.get("search")
+    if not isinstance(rows, int) or rows >= FEW_ROWS or not isinstance(search, int) or search < 2:
+        return ""
+    return f"what was chosen was chosen on {rows} validation rows: mostly by luck"
 
 
 def unread_notes(task: Task) -> list[str]:

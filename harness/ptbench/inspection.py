@@ -56,7 +56,8 @@ COLUMNS: Mapping[str, Mapping[str, str]] = {
         "zeros": "Share of exact zeros.",
         "batch_norm_mean": "Mean over batches of the norm of a batch's gradient.",
         "batch_norm_sd": "Standard deviation of these norms over batches (n - 1 in the denominator).",
-        "signal_to_noise": "`norm` by the root mean square distance of batch gradients from their mean.",
+        "signal_to_noise": "Norm of the true gradient by the root mean square distance of batch gradients "
+        "from it, the noise within `norm` taken off; 0: nothing but noise.",
         "flag": "`vanishing`, `exploding`, `zero`, `unused` or `not finite`; the notes state the rule.",
     },
     "activations": {

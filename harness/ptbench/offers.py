@@ -236,9 +236,10 @@ class Draw:
 class Outcome:
     """What a protocol returns: output columns for the test split, and facts for the record.
 
-    Facts that reports know: ``search`` (how many settings were compared on validation) and ``curves``, a
-    list of `{"name": "loss", "of": "train", "x": "epoch", "points": [[x, y], …]}` in which a point may go
-    on with the ends of its interval.
+    Facts that reports know: ``search`` (how many settings were compared on validation), ``validation_rows``,
+    ``earlier_seconds`` (of a fitting that went on after an interruption) and ``curves``, a list of
+    `{"name": "loss", "of": "train", "x": "epoch", "points": [[x, y], …]}` in which a point may go on with
+    the ends of its interval.
     """
 
     columns: Columns = field(default_factory=dict)

@@ -77,7 +77,7 @@ COLUMNS = {
     "precision": "Precision that it ran in.",
     "trust": "What the suite allowed beyond the safe default: pickle, unpinned, remote_code, or "
     "`code NAME`, a factory of an installed package that it names.",
-    "search": "Settings that were compared on validation; empty where nothing was chosen.",
+    "search": "Settings (epochs too) that were compared on validation; empty where nothing was chosen.",
     "facts": "What model and protocol tell of themselves, as JSON: pooling, strength, truncated inputs…",
     "notes": "What to know of the task and of the run.",
     "weights": "Digest of the weights.",

@@ -1,5 +1,6 @@
 """Copies of texts: equal once they are normalised, or nearly equal by their runs of three words.
 
+Words end at white space, and a punctuation mark that normalising keeps, such as a hyphen, is a word too.
 Nearly equal means a Jaccard similarity of at least 0.8 between the sets of runs ("shingles", Broder 1997;
 the threshold is that of Lee et al. 2022, "Deduplicating training data makes language models better"). The
 beginning and the end of a text count as words, so that every word is in three runs: a changed word leaves a
@@ -13,9 +14,10 @@ MinHash: two sets of that similarity have one of their rarest runs in common.
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from array import array
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,35 +41,70 @@ _UNSPACED = ((0x0E00, 0x0EFF), (0x1000, 0x109F), (0x1780, 0x17FF), (0x3040, 0x30
              (0x4E00, 0x9FFF), (0xF900, 0xFAFF), (0x20000, 0x3FFFF))  # fmt: skip
 
 
-class _Words(dict[int, str]):
+class _Table(dict[int, str]):
     """What a character becomes, for `str.translate`: made when it is first met."""
 
+    def __init__(self, becomes: Callable[[str], str]) -> None:
+        self.becomes = becomes
+
     def __missing__(self, code: int) -> str:
-        character = chr(code)
-        category = unicodedata.category(character)
-        if category == "Cf":  # soft hyphens, joiners: nobody sees them
-            character = ""
-        elif category[0] in "PZ" or category == "Cc":
-            character = " "
-        elif any(first <= code <= last for first, last in _UNSPACED):
-            character = f" {character} "
-        self[code] = character
-        return character
+        self[code] = self.becomes(chr(code))
+        return self[code]
 
 
-_WORDS = _Words()
+def _plain(character: str) -> str:
+    """Write a character plainly: one dash, two quotation marks, no control; what has no spaces gets them."""
+    category = unicodedata.category(character)
+    if category == "Cc":
+        return " "
+    if category == "Pd" or character == "\N{MINUS SIGN}":
+        return "-"
+    if character in "\u2018\u2019\u201a\u201b\u2039\u203a`":
+        return "'"
+    if character in "\u201c\u201d\u201e\u201f«»「」『』〝〞〟":
+        return '"'
+    spaced = any(first <= ord(character) <= last for first, last in _UNSPACED)
+    return f" {character} " if spaced else character
+
+
+_SEEN = _Table(lambda character: "" if unicodedata.category(character) == "Cf" else character)
+"""Drops soft hyphens and joiners, which nobody sees."""
+_PLAIN = _Table(_plain)
+_APART = _Table(
+    lambda character: f" {character} " if unicodedata.category(character)[0] == "P" else character
+)
+
+_SENTENCE = r""".,;:!?"'¡¿。、،؛؟।॥"""
+_MARKS = re.compile(
+    rf"""(
+        (?<!\S) (?=[{_SENTENCE}]*[^{_SENTENCE}\s]) [!-/:-@\[-`{{-~]+ (?!\S)  # an emoticon
+        | (?<=\d) [{_SENTENCE}] (?=\d)  # 1.5, 10:30
+        | (?<![\w.]) \. (?=\d)  # .5
+    ) | [{_SENTENCE}]""",
+    re.VERBOSE,
+)
+"""Sentence punctuation, and first, as a group, where it stays."""
 
 
 def normalised(text: str) -> str:
-    """Return the words of a text with one space between: NFKC, without case, punctuation and white space.
+    """Return a text without what does not change its meaning, with single spaces.
 
-    Symbols and emoji are kept. Of a text that is nothing but punctuation, the punctuation is.
+    That is NFKC, case, the kind of white space, quotation mark and dash, characters that nobody sees, and
+    sentence punctuation: full stop, comma, semicolon, colon, exclamation and question mark, quotation
+    marks and apostrophes. These count as a space, but stay between two digits, in a number such as .5,
+    and in an emoticon, which is a word of ASCII marks not all of which are sentence punctuation. All
+    other marks, symbols and emoji stay, and so does the punctuation of a text that is nothing else.
 
-    >>> normalised("The film: «Good»!"), normalised("?!")
-    ('the film good', '?!')
+    >>> normalised("The film: «Good»!"), normalised("-1.5 , I think. :)"), normalised("?!")
+    ('the film good', '-1.5 i think :)', '?!')
     """
-    folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
-    return " ".join(folded.translate(_WORDS).split()) or " ".join(folded.split())
+    seen = unicodedata.normalize("NFKC", text.translate(_SEEN)).casefold()
+    plain = unicodedata.normalize("NFKC", seen).translate(_PLAIN)
+    return " ".join(_MARKS.sub(_kept, plain).split()) or " ".join(plain.split())
+
+
+def _kept(mark: re.Match[str]) -> str:
+    return mark[1] or " "
 
 
 def text_copies(train: Sequence[Side], test: Sequence[Side]) -> NDArray[np.int8]:
@@ -178,7 +215,7 @@ def _runs(texts: list[str], side: int) -> tuple[Ints, NDArray[np.uint64]]:
     ids = array("q")
     lengths = np.empty(len(texts), dtype=np.int64)
     for row, text in enumerate(texts):
-        words = text.split(" ")
+        words = text.translate(_APART).split()
         ids.extend((0, 0))  # the end of the text before, and the beginning of this one
         ids.extend([known.setdefault(word, len(known) + 1) for word in words])
         lengths[row] = len(words) + 2

@@ -110,9 +110,16 @@ class Work:
         own = added(self.facts_before.counts, self.model.facts.counts)
         return {name: own.get(name, 0) + self.reused_counts[name] for name in {**own, **self.reused_counts}}
 
-    def cost(self, n: int, load_seconds: float, peak: float | None, metrics_seconds: float) -> Cost:
-        """Return the account of a cell that ended with n predictions, reused features counted in."""
+    def cost(
+        self, n: int, load_seconds: float, peak: float | None, metrics_seconds: float, earlier: float = 0.0
+    ) -> Cost:
+        """Return the account of a cell that ended with n predictions, reused features counted in.
+
+        And so is what a fitting had spent ``earlier``, before it was interrupted.
+        """
         phases = dict(self.clock.seconds)
+        if earlier:
+            phases["fit"] = phases.get("fit", 0.0) + earlier
         if self.reused:
             phases["embed"] = phases.get("embed", 0.0) + self.reused_seconds
         test_seconds = self.test_seconds + phases.get("predict", 0.0)

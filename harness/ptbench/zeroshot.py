@@ -7,6 +7,7 @@ cosines of the input and of a text for each label, as CLIP classifies (Radford e
 from __future__ import annotations
 
 import math
+import unicodedata
 from collections.abc import Mapping
 from typing import Any
 
@@ -134,20 +135,34 @@ def refuses(facts: TaskFacts) -> str | None:
 def misfit(facts: TaskFacts, options: Mapping[str, Any]) -> str | None:
     """Say what is wrong with the texts of labels, or None; what is not known is checked when it runs."""
     given = options["labels"]
-    if given is None:
-        return None
     if facts.kind.target.type != "label":
-        return f"zero_shot: labels has texts for labels, and {facts.kind.name} has none"
+        has_texts = f"zero_shot: labels has texts for labels, and {facts.kind.name} has none"
+        return None if given is None else has_texts
     if facts.labels is None:
         return None
-    for label in given:
+    for label in given or ():
         if label not in facts.labels:
             hint = nearest(label, facts.labels)
             return f"zero_shot: labels names '{label[:80]}', which the task has not; {hint}"
-    missing = [label for label in facts.labels if label not in given]
+    missing = [label for label in facts.labels if given is not None and label not in given]
     if missing:
         more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
         return f"zero_shot: labels has no text for '{missing[0][:80]}'{more}; give one for each label"
+    return _same_texts(facts.labels, given)
+
+
+def _same_texts(labels: tuple[str, ...], given: Mapping[str, str | list[str]] | None) -> str | None:
+    """Say which two labels read the same, or None: their scores would be equal for every input."""
+    seen: dict[frozenset[str], str] = {}
+    for label, texts in zip(labels, label_texts(labels, given, PLACE), strict=True):
+        read = frozenset(" ".join(text.split()) for text in texts)
+        first = seen.setdefault(read, label)
+        if first != label:
+            text = f"text '{min(read)[:80]}'" if len(read) == 1 else "texts"
+            return (
+                f"zero_shot: labels '{first[:80]}' and '{label[:80]}' have the same {text}; no input could "
+                "tell them apart"
+            )
     return None
 
 
@@ -156,11 +171,20 @@ def _labels_problem(labels: dict[str, Any]) -> str | None:
         texts = given if isinstance(given, list) and given else [given]
         if not all(isinstance(text, str) and text.strip() for text in texts):
             return f"label '{label[:80]}': a text or a list of texts was expected"
+        if problem := next(filter(None, map(_control_problem, texts)), None):
+            return f"label '{label[:80]}': {problem}"
     return None
 
 
+def _control_problem(text: str) -> str | None:
+    found = next((c for c in text if unicodedata.category(c) == "Cc"), None)
+    return None if found is None else f"it has a control character ({found!r}), which no text needs"
+
+
 def _template_problem(template: str) -> str | None:
-    return None if PLACE in template else f"it has no {PLACE}, where the text of the label goes"
+    if PLACE not in template:
+        return f"it has no {PLACE}, where the text of the label goes"
+    return _control_problem(template)
 
 
 def _temperature_problem(temperature: float) -> str | None:

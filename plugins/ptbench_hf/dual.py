@@ -64,6 +64,23 @@ def find_processor(folder: Path) -> tuple[Path, ...]:
     return files
 
 
+def image_versions(processor: Any) -> dict[str, str]:
+    """Return the versions of what computes pixels: PIL, and torchvision where the processor uses it.
+
+    The processors of transformers that do say so by a class above them, or, before transformers 5, in
+    their own name, which ended in ``Fast``.
+    """
+    import PIL
+
+    versions = {"PIL": PIL.__version__}
+    kinds = [kind.__name__ for kind in type(processor).__mro__]
+    if any(name == "TorchvisionBackend" or name.endswith("Fast") for name in kinds):
+        import torchvision
+
+        versions["torchvision"] = torchvision.__version__
+    return versions
+
+
 def processing_digest(base: str, checkpoint: Checkpoint, *more: Any) -> str:
     """Return a digest of all that is done to an image or a text: ``base`` is that of the texts."""
     parts = [base, *(path.read_text(encoding="utf-8") for path in find_processor(checkpoint.folder)), more]

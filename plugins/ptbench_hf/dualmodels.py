@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from ptbench import Examples, ModelError, ModelFacts, Operations, Settings
 from ptbench_hf.checkpoints import Checkpoint
-from ptbench_hf.dual import FILLED, check_dual, processing_digest
+from ptbench_hf.dual import FILLED, check_dual, image_versions, processing_digest
 from ptbench_hf.dualimages import BATCH_SIZE, ImageEngine, ImageTower
 from ptbench_hf.engine import TOLERANCE, Engine
 from ptbench_hf.loading import length_limit, load_dual, load_image_processor, load_tokenizer
@@ -51,10 +51,11 @@ class DualEmbedder:
         self._texts, self._images = texts, images
         digest = preprocessing_digest(checkpoint, reader)
         how = type(processor).__name__  # of one name, one works on PIL's images, another one on tensors
+        done = (how, bool(checkpoint.wishes.normalize), image_versions(processor))
         self._facts = replace(
             facts,
             parameters=count_parameters(model),
-            preprocessing=processing_digest(digest, checkpoint, how, bool(checkpoint.wishes.normalize)),
+            preprocessing=processing_digest(digest, checkpoint, *done),
             device=str(device),
             precision=settings.precision,
             weight_bytes=weight_bytes(model),

@@ -15,17 +15,21 @@ from pathlib import Path
 from typing import Any
 
 from matplotlib.axes import Axes
-from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
+from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullFormatter, NullLocator
 
 from ptbench import Record, Report
 from ptbench_plots.canvas import COLOURS, STYLES, file_name, inert_legend, new_figure, save, tidy_axes
-from ptbench_plots.labels import plain
+from ptbench_plots.labels import MAX_NAME, distinct, plain, variants
 
 SHOTS = "shots"
 MAX_COLUMNS, MAX_ROWS, MAX_LINES = 3, 8, 16
 """Panels beside and below each other in one file; lines in a panel that a legend can name."""
 PANEL = (5.4, 3.6)
 """Inches."""
+MAX_LINE, MAX_TITLE = 2 * MAX_NAME + 2, 70
+"""Characters of a name in a legend, and of a line above a figure."""
+SPREAD = 50
+"""How many times the smallest loss the largest may be on an axis that is not logarithmic."""
 
 Point = tuple[float, float, float, float]
 """x, y, and the ends of its interval; NaN where there is none."""
@@ -55,12 +59,13 @@ def write_curves(report: Report, folder: Path) -> list[Path]:
         if curve.x != SHOTS:
             others.setdefault((curve.x, curve.record.task, curve.record.label), []).append(curve)
     taken: set[str] = set()
+    labels = variants((some[0].record for some in others.values()), MAX_TITLE)
     for (x, task, protocol), found in others.items():
         models = list(dict.fromkeys(curve.record.model for curve in found))
         for start in range(0, len(models), MAX_ROWS):
             some = [c for c in found if c.record.model in models[start : start + MAX_ROWS]]
             path = folder / _free(file_name(x, task, protocol), taken)
-            written.append(_training(report, some, path))
+            written.append(_training(report, some, labels[protocol], path))
     return written
 
 
@@ -108,6 +113,7 @@ def _shots(report: Report, curves: Sequence[Curve], folder: Path) -> list[Path]:
     title += "band: 95 % interval over draws; seeds averaged"
     figure = new_figure(PANEL[0] * columns, PANEL[1] * rows + 0.5, title)
     panels = figure.subplots(rows, columns, squeeze=False).ravel()
+    titles = distinct(tasks)
     for panel, task in zip(panels, tasks, strict=False):
         here = [curve for curve in curves if curve.record.task == task]
         primary = next((c.name for c in here if c.name == c.record.primary), here[0].name)
@@ -115,14 +121,15 @@ def _shots(report: Report, curves: Sequence[Curve], folder: Path) -> list[Path]:
         for curve in here:
             if curve.name == primary:
                 lines.setdefault((curve.record.model, curve.record.label), []).append(curve)
-        protocols = list(dict.fromkeys(protocol for _, protocol in lines))
-        models = list(dict.fromkeys(model for model, _ in lines))
+        protocols = variants(curve.record for several in lines.values() for curve in several)
+        models = distinct(model for model, _ in lines)
+        colours, styles = list(models), list(protocols)
         for (model, protocol), several in lines.items():
-            colour = COLOURS[models.index(model) % len(COLOURS)]
-            style = STYLES[protocols.index(protocol) % len(STYLES)]
-            name = model if len(protocols) == 1 else f"{plain(model)}, {plain(protocol)}"
+            colour = COLOURS[colours.index(model) % len(COLOURS)]
+            style = STYLES[styles.index(protocol) % len(STYLES)]
+            name = models[model] if len(protocols) == 1 else f"{models[model]}, {protocols[protocol]}"
             _line(panel, mean_curve(several), colour, style, name)
-        tidy_axes(panel, task, "training examples per class", primary)
+        tidy_axes(panel, titles[task], "training examples per class", primary)
         _halving(panel, sorted({point[0] for curve in here for point in curve.points}))
         _legend(panel)
     for panel in panels[len(tasks) :]:
@@ -130,16 +137,17 @@ def _shots(report: Report, curves: Sequence[Curve], folder: Path) -> list[Path]:
     return [save(figure, folder / "shots.png")]
 
 
-def _training(report: Report, curves: Sequence[Curve], path: Path) -> Path:
+def _training(report: Report, curves: Sequence[Curve], label: str, path: Path) -> Path:
     """Draw how training went on: a row per model, a panel per name; thin lines are further seeds."""
     models = list(dict.fromkeys(curve.record.model for curve in curves))
     names = list(dict.fromkeys(curve.name for curve in curves))[:MAX_COLUMNS]
     record, x = curves[0].record, curves[0].x
-    title = f"{_head(report)}: {plain(record.task)}, {plain(record.label)}"
+    title = f"{_head(report)}: {plain(record.task)}\n{label}"
     seeds = {curve.record.seed for curve in curves}
     title += "\nthin lines: other seeds" if len(seeds) > 1 else ""
     figure = new_figure(PANEL[0] * len(names), PANEL[1] * len(models) + 0.5, title)
     panels = figure.subplots(len(models), len(names), squeeze=False)
+    titles = distinct(models)
     for row, model in zip(panels, models, strict=True):
         of_model = [curve for curve in curves if curve.record.model == model]
         firsts = min(curve.record.seed for curve in of_model)
@@ -152,7 +160,8 @@ def _training(report: Report, curves: Sequence[Curve], path: Path) -> Path:
                     style = STYLES[splits.index(_split(curve.of)) % len(STYLES)]
                     main = curve.record.seed == firsts
                     _line(panel, curve.points, colour, style, curve.of if main else "", thin=not main)
-            tidy_axes(panel, model, x, name)
+            tidy_axes(panel, titles[model], x, name)
+            fit_height(panel, name, [y for c in of_model if c.name == name for _, y, *_ in c.points])
             panel.xaxis.set_major_locator(MaxNLocator(integer=True))
             _legend(panel)
     return save(figure, path)
@@ -165,10 +174,23 @@ def _line(
     marker = "" if thin or len(points) > 40 else "o"
     panel.plot(
         xs, ys, style, color=colour, marker=marker, markersize=3.5, linewidth=0.7 if thin else 1.6,
-        alpha=0.6 if thin else 1.0, label=plain(name, 40) if name else "_",
+        alpha=0.6 if thin else 1.0, label=plain(name, MAX_LINE) if name else "_",
     )  # fmt: skip
     if any(math.isfinite(low) and math.isfinite(high) for low, high in zip(lows, highs, strict=True)):
         panel.fill_between(xs, lows, highs, color=colour, alpha=0.15, linewidth=0)
+
+
+def fit_height(panel: Axes, name: str, values: Sequence[float]) -> None:
+    """Make the y axis of losses logarithmic where one that diverged would flatten all others."""
+    positive = [value for value in values if value > 0]
+    if "loss" not in name.lower() or not positive or max(positive) <= SPREAD * min(positive):
+        return
+    if len(positive) == len(values):
+        panel.set_yscale("log")
+    else:  # 0 has no logarithm
+        panel.set_yscale("symlog", linthresh=min(positive))
+    panel.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    panel.yaxis.set_minor_formatter(NullFormatter())
 
 
 def _halving(panel: Axes, xs: Sequence[float]) -> None:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from itertools import count
 from typing import Literal
 
 from matplotlib.axes import Axes
 from matplotlib.patheffects import withStroke
 from matplotlib.transforms import Bbox
 
-from ptbench import ParetoPoint
+from ptbench import ParetoPoint, Record
 
 MAX_NAME = 28
 MAX_LABELS = 40
@@ -30,6 +33,45 @@ def plain(name: str, longest: int = MAX_NAME) -> str:
     """
     text = "".join(c if c.isprintable() else "?" for c in name)
     return text if len(text) <= longest else text[: longest - 1] + "…"
+
+
+def distinct(names: Iterable[str], longest: int = MAX_NAME) -> dict[str, str]:
+    """Return a name that can be drawn for each name; those that would look the same are numbered.
+
+    >>> list(distinct(["a-long-name-1", "a-long-name-2", "b"], 10).values())
+    ['a-long… #1', 'a-long… #2', 'b']
+    """
+    unique = list(dict.fromkeys(names))
+    looks = Counter(plain(name, longest) for name in unique)
+    shown, taken = {}, set(looks)
+    for name in unique:
+        look = plain(name, longest)
+        if looks[look] > 1:
+            tails = (f" #{i}" for i in count(1))
+            tries = (plain(name, longest - len(tail)) + tail for tail in tails)
+            look = next(each for each in tries if each not in taken)
+            taken.add(look)
+        shown[name] = look
+    return shown
+
+
+def variants(records: Iterable[Record], longest: int = MAX_NAME) -> dict[str, str]:
+    """Return for the label of each record one that can be drawn; no two are the same.
+
+    Where labels of one protocol are too long, they have the options alone in which its variants differ.
+    """
+    found: dict[str, dict[str, Record]] = {}
+    for record in records:
+        found.setdefault(record.protocol, {})[record.label] = record
+    short = {}
+    for labels in found.values():
+        alike = set.intersection(*({(k, str(v)) for k, v in r.options.items()} for r in labels.values()))
+        cut = len(labels) > 1 and any(len(label) > longest for label in labels)
+        for label, record in labels.items():
+            own = {k: v for k, v in record.options.items() if (k, str(v)) not in alike}
+            short[label] = replace(record, options=own).label if cut else label
+    shown = distinct(short.values(), longest)
+    return {label: shown[name] for label, name in short.items()}
 
 
 def place_labels(panel: Axes, points: Sequence[ParetoPoint]) -> None:

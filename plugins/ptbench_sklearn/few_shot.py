@@ -82,7 +82,7 @@ def _drawn(trial: Trial) -> tuple[list[tuple[int, Positions]], tuple[str, ...]]:
     smallest = int(counts.min())
     shots = [k for k in wanted if k <= smallest]
     label = trial.task.labels[classes[counts.argmin()]]
-    fewest = f"label '{label}' has {smallest:,} training rows"
+    fewest = f"label '{label}' has {smallest:,} training {'row' if smallest == 1 else 'rows'}"
     if not shots:
         raise ProtocolError(f"few_shot: shots = {wanted}: {fewest}")
     left_out = ", ".join(str(k) for k in wanted if k > smallest)

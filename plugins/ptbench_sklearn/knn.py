@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -61,7 +62,7 @@ def run(trial: Trial) -> Outcome:
     options, labels, n = trial.options, len(trial.task.labels), known.train
     ks = sorted({k for k in options["k"] if k <= n}, reverse=True)
     if not ks:
-        raise ProtocolError(f"knn: k = {options['k']}: there are only {n} rows to learn from")
+        raise ProtocolError(_too_large(options["k"], n))
 
     def said(at: NDArray[np.intp], far: Floats, k: int) -> NDArray[np.float64]:
         near = known.y[at[:, :k]]
@@ -95,14 +96,30 @@ def run(trial: Trial) -> Outcome:
         "validation_rows": len(known.x) - n,
         "features": known.x.shape[1],
     }
+    notes = _left_out(trial, n)
     if not labels:
-        return Outcome({"prediction": values}, facts)
-    return Outcome({"scores": values, "prediction": values.argmax(axis=1)}, facts)
+        return Outcome({"prediction": values}, facts, notes)
+    return Outcome({"scores": values, "prediction": values.argmax(axis=1)}, facts, notes)
 
 
 def _score(values: NDArray[np.float64], targets: NDArray[Any], labels: int) -> float:
     right = values.argmax(axis=1) == targets if labels else (values - targets) ** 2
     return float(right.mean())
+
+
+def _too_large(ks: Sequence[int], n: int) -> str:
+    return f"knn: k = {list(ks)}: there are only {n} rows to learn from"
+
+
+def _left_out(trial: Trial, n: int) -> tuple[str, ...]:
+    """Say which k the suite named in vain; those of the default list are for tasks of any size."""
+    ks = trial.options["k"]
+    large = sorted({k for k in ks if k > n})
+    if not large or ks == list(KS):
+        return ()
+    cut = "" if "validation" in trial.task.splits else " besides those cut for validation"
+    rows = "row" if n == 1 else "rows"
+    return (f"k left out: {', '.join(f'{k:,}' for k in large)}; train has {n:,} {rows}{cut}",)
 
 
 def _ks_problem(ks: list[Any]) -> str | None:
@@ -120,6 +137,12 @@ def refuses(facts: TaskFacts) -> str | None:
     if facts.kind.target.type not in ("label", "number"):
         return f"knn predicts a label or a number, and {facts.kind.name} has neither as target"
     return has_no_train("knn", facts)
+
+
+def misfit(facts: TaskFacts, options: Mapping[str, Any]) -> str | None:
+    """Say that there are too few training rows for every k, or None; rows cut for validation count too."""
+    n = (facts.splits or {}).get("train")
+    return _too_large(options["k"], n) if n is not None and min(options["k"]) > n else None
 
 
 PROTOCOL = Protocol(
@@ -154,5 +177,6 @@ PROTOCOL = Protocol(
     needs=(Capability.EMBED, Capability.FIT, Capability.PEEK),
     run=run,
     refuses=refuses,
+    misfit=misfit,
     trains=True,
 )

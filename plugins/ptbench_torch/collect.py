@@ -16,12 +16,12 @@ HELD_NUMBERS = 2**24
 
 
 def collect(
-    batches: Sequence[Index], step: Callable[[Index], torch.Tensor], *, width: int
+    batches: Sequence[Index], step: Callable[[Index], torch.Tensor], *, width: int, told: bool = True
 ) -> NDArray[np.float32]:
     """Return float32[n, width]: what ``step`` gives for the rows of each batch, in the order of rows.
 
     Outputs stay on the device and are copied in few large pieces: a copy per batch would make the
-    device wait for the host each time.
+    device wait for the host each time. With ``told``, whoever listens to the progress hears of it.
     """
     result = np.empty((sum(map(len, batches)), width), dtype=np.float32)
     rows: list[Index] = []
@@ -35,5 +35,6 @@ def collect(
             if numbers >= HELD_NUMBERS or i == len(batches):
                 result[np.concatenate(rows)] = torch.cat(held).cpu().numpy()
                 rows, held, numbers = [], [], 0
-            advance(len(batch))
+            if told:
+                advance(len(batch))
     return result

@@ -75,7 +75,11 @@ class Course:
 
     @property
     def remark(self) -> str:
-        """What a reader must know of how it ended; empty where it ended as planned."""
+        """What a reader must know of how it ended; empty where it ended as planned.
+
+        A head stops early for almost every seed; that is a fact, and no note.
+        """
         if self.diverged:
             return f"{self.name} diverged in epoch {self.done + 1}: its loss was no number"
-        return f"{self.name} stopped early at epoch {self.done} of {self.epochs}" if self.early else ""
+        told = self.early and self.stage != "head"
+        return f"{self.name} stopped early at epoch {self.done} of {self.epochs}" if told else ""

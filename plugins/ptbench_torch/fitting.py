@@ -58,12 +58,16 @@ class Fitting:
     steps: int = 0
     """Steps of whole-network training in this process, and the seconds that they took."""
     seconds: float = 0.0
+    earlier_seconds: float = 0.0
+    """What had been spent on it before an interruption."""
 
     def __post_init__(self) -> None:
         """Put a head on the backbone."""
         head = Head(self.learner.width, self.goal.width, self.recipe.dropout).to(self.learner.device)
-        self.network = Network(self.learner, head, self.recipe.last)
+        kept_norms = self.recipe.batch_norm == "keep"
+        self.network = Network(self.learner, head, self.recipe.last, kept_norms=kept_norms)
         self._start: State = {}
+        self._began = time.perf_counter()
 
     def run(self, train: Split, validation: Split) -> Best:
         """Learn from train, choose on validation, and return the best state. Raises `ModelError`."""
@@ -182,6 +186,7 @@ class Fitting:
             }
         self.keeper.write(
             {
+                "seconds": self.earlier_seconds + time.perf_counter() - self._began,
                 "start": self._start,
                 "courses": [asdict(course) for course in self.courses],
                 "best": None if self.best is None else _fields(self.best),
@@ -194,7 +199,7 @@ class Fitting:
         state = self.keeper.read()
         if state is None:
             return None
-        self._start = state["start"]
+        self._start, self.earlier_seconds = state["start"], state["seconds"]
         self.courses = [Course(**course) for course in state["courses"]]
         self.best = Best(**state["best"]) if state["best"] else None
         last = self.courses[-1] if self.courses else None

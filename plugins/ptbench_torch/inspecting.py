@@ -88,6 +88,8 @@ def _features(learner: Learner, inputs: Inputs, recorder: Recorder, watched: boo
     """Run the sample through the backbone once, watched or not, and return its features."""
     features = np.full((len(inputs.lengths), learner.width), np.nan, dtype=np.float32)
     with torch.no_grad():
+        if watched:
+            _find_unseen(learner, inputs, recorder)
         for rows in batches_of(learner, inputs.lengths):
             batch = inputs.batch(rows)
             if watched:
@@ -99,6 +101,16 @@ def _features(learner: Learner, inputs: Inputs, recorder: Recorder, watched: boo
             features[rows] = output.float().cpu().numpy()
             advance(len(rows))
     return features
+
+
+def _find_unseen(learner: Learner, inputs: Inputs, recorder: Recorder) -> None:
+    """Run one row beside itself: what all rows share looks like a row of its own in a batch of one."""
+    twice = np.full(2, int(np.argmin(inputs.lengths)))
+    batch = inputs.batch(twice)
+    recorder.begin(twice, batch)
+    with recorder.watching():
+        learner.backbone(batch)
+    recorder.forget()
 
 
 def _told(rows: list[dict[str, Any]]) -> Iterator[str]:

@@ -24,6 +24,10 @@ RECTIFIERS = (
     "ReLU", "GELU", "SiLU", "Swish", "Mish", "QuickGELU", "Hardswish", "ELU",
 )  # fmt: skip
 """Activation functions, by a part of their name, of which a unit that is never above 0 is dead."""
+UNITS_FIRST = ("1d", "2d", "3d", "BatchNorm", "GroupNorm", "InstanceNorm")
+"""Modules whose units are the axis after that of examples, by a part of their name or of a class above."""
+UNITS_LAST = ("Linear", "LayerNorm", "RMSNorm", "RmsNorm", "Embedding", "Conv1D", "LayerScale")
+"""Modules whose units are the last axis, by the end of such a name; a ``LayerNorm2d`` is none of them."""
 
 
 @dataclass
@@ -36,14 +40,13 @@ class Running:
     kind: str
     count: int = 0
     lost: int = 0
-    total: float = 0.0
-    square: float = 0.0
+    mean: float = 0.0
+    squares: float = 0.0
+    """Sum of squared distances from the mean."""
     zeros: int = 0
     histogram: Histogram = field(default_factory=Histogram)
     least: NDArray[np.float32] | None = None
     most: NDArray[np.float32] | None = None
-    lengths: float = 0.0
-    examples: int = 0
 
     def add(self, rows: Tensor) -> None:
         """Take numbers [places, units]."""
@@ -54,16 +57,25 @@ class Running:
         if not rows.numel():
             return
         least, most = (edge.float().cpu().numpy() for edge in (rows.amin(dim=0), rows.amax(dim=0)))
-        if self.least is None or self.most is None or self.least.shape != least.shape:
+        if self.least is None or self.most is None:
             self.least, self.most = least, most
         else:
             self.least, self.most = np.minimum(self.least, least), np.maximum(self.most, most)
-        self.count += rows.numel()
-        wide = torch.float32 if rows.device.type == "mps" else torch.float64
-        self.total += float(rows.sum(dtype=wide))
-        self.square += float(torch.linalg.vector_norm(rows, dtype=wide)) ** 2
+        self._merge(rows)
         self.zeros += rows.numel() - int(torch.count_nonzero(rows))
         self.histogram.add(rows, float(least.min()), float(most.max()))
+
+    def _merge(self, rows: Tensor) -> None:
+        """Update count, mean and squares by those of more numbers (Chan, Golub & LeVeque 1979)."""
+        wide = torch.float32 if rows.device.type == "mps" else torch.float64
+        n, centre = rows.numel(), float(rows.mean())
+        around = rows - centre  # its squares keep the digits that those of large numbers would lose
+        off = float(around.sum(dtype=wide)) / n
+        squares = float(torch.linalg.vector_norm(around, dtype=wide)) ** 2 - n * off**2
+        apart, count = centre + off - self.mean, self.count + n
+        self.squares += squares + apart**2 * self.count * n / count
+        self.mean += apart * n / count
+        self.count = count
 
     def row(self) -> dict[str, Any]:
         """Return a row of activations.csv."""
@@ -73,13 +85,13 @@ class Running:
         }  # fmt: skip
         if self.least is None or self.most is None:
             return row
-        units, mean = len(self.least), self.total / self.count
+        units = len(self.least)
         constant = int((self.least == self.most).sum())
         low, high = float(self.least.min()), float(self.most.max())
         rectified = any(word in self.kind for word in RECTIFIERS) or (self.level == "block" and low >= 0)
         dead = int((self.most <= 0).sum()) if rectified else None
         row |= {
-            "shape": units, "mean": mean, "std": math.sqrt(max(self.square / self.count - mean**2, 0.0)),
+            "shape": units, "mean": self.mean, "std": math.sqrt(max(self.squares / self.count, 0.0)),
             "min": low, "max": high, "zeros": self.zeros / self.count, "dead": dead, "constant": constant,
         }  # fmt: skip
         if not self.lost and units == dead:
@@ -94,9 +106,11 @@ class Recorder:
 
     def __init__(self, learner: Learner, n: int) -> None:
         self.learner, self.n = learner, n
-        self.layers: dict[str, Running] = {}
-        self.representations: dict[str, NDArray[np.float32]] = {}
         self.unseen: set[str] = set()
+        """Layers that do not put out a row per example, or not the same units for each."""
+        self._layers: dict[str, Running] = {}
+        self._pooled: dict[str, NDArray[np.float32]] = {}
+        self._units: dict[str, int] = {}
         self._rows: Index = np.zeros(0, dtype=np.intp)
         self._mask: Tensor | None = None
         self._calls: Counter[str] = Counter()
@@ -119,18 +133,32 @@ class Recorder:
         self._rows, self._mask = rows, mask.bool() if isinstance(mask, Tensor) and mask.ndim == 2 else None
         self._calls.clear()
 
+    def forget(self) -> None:
+        """Keep of what was seen only which layers cannot be: the examples were none of the sample."""
+        self._layers.clear()
+        self._pooled.clear()
+
+    @property
+    def representations(self) -> dict[str, NDArray[np.float32]]:
+        """Pooled outputs of blocks over the sample, float32[n, units] each."""
+        return {layer: rows for layer, rows in self._pooled.items() if layer not in self.unseen}
+
     def rows(self) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
         """Return the rows of activations.csv and the histograms, in the order of the calls."""
         table, histograms = [], []
-        for name, running in self.layers.items():
+        for name, running in self._layers.items():
+            if name in self.unseen:
+                continue
             row = running.row()
-            if name in self.representations:
-                row |= _representation(self.representations[name])
+            if name in self._pooled:
+                row |= _representation(self._pooled[name])
             table.append(row)
             histograms += running.histogram.rows("activations", name)
         return table, histograms
 
     def _hook(self, name: str, block: str, level: str) -> Any:
+        """Return what takes the outputs of a layer, until one of them shows that it cannot be told."""
+
         def hook(module: nn.Module, given: Any, output: Any) -> None:
             tensor = first_tensor(output)
             if tensor is None or not tensor.is_floating_point():
@@ -138,32 +166,54 @@ class Recorder:
             self._calls[name] += 1
             call = self._calls[name]
             layer = name if call == 1 else f"{name}#{call}"
-            found = units_last(tensor.detach(), self._mask, len(self._rows))
-            if found is None:
+            found = units_last(tensor.detach(), self._mask, len(self._rows), units_first(module))
+            units = found[1].shape[1] if found is not None else -1
+            if units < 0 or self._units.setdefault(layer, units) != units:
                 self.unseen.add(layer)
+            if found is None or layer in self.unseen:
                 return
             places, pooled = found
-            if layer not in self.layers:
-                self.layers[layer] = Running(level, block, layer, type(module).__name__)
-            self.layers[layer].add(places)
+            if layer not in self._layers:
+                self._layers[layer] = Running(level, block, layer, type(module).__name__)
+            self._layers[layer].add(places)
             if level == "block":
-                if layer not in self.representations:
-                    shape = (self.n, pooled.shape[1])
-                    self.representations[layer] = np.full(shape, np.nan, dtype=np.float32)
-                self.representations[layer][self._rows] = pooled.float().cpu().numpy()
+                if layer not in self._pooled:
+                    self._pooled[layer] = np.full((self.n, units), np.nan, dtype=np.float32)
+                self._pooled[layer][self._rows] = pooled.float().cpu().numpy()
 
         return hook
 
 
-def units_last(output: Tensor, mask: Tensor | None, n: int) -> tuple[Tensor, Tensor] | None:
+def units_first(module: nn.Module) -> bool | None:
+    """Return whether the type of a module puts units first (convolutions) or last; None: it does not tell."""
+    names = [kind.__name__ for kind in type(module).__mro__]
+    if any(part in name for part in UNITS_FIRST for name in names):
+        return True
+    return False if any(name.endswith(UNITS_LAST) for name in names) else None
+
+
+def units_last(
+    output: Tensor, mask: Tensor | None, n: int, first: bool | None = None
+) -> tuple[Tensor, Tensor] | None:
     """Return what a layer put out as [places, units], padding left out, and pooled as [n, units].
 
-    [n, d] has no places; [n, tokens, d] has its tokens, those of the mask where there is one; in
-    [n, d, height, width] the first axis is that of the units, unless only the last can be (height and width
-    are equal and the last is not). None for anything else, such as attention maps.
+    [n, d] has no places; [n, tokens, d] has its tokens, those of the mask where there is one, and
+    [n, height, width, d] its pixels, or heads and tokens. None for anything else, such as attention maps.
+
+    Args:
+        output: What the layer put out.
+        mask: bool[n, tokens]: what is no padding.
+        n: Examples in the batch.
+        first: Whether units are the axis after that of examples, as in [n, d, height, width]; else they are
+            the last. None: with four axes they are the former, unless what would be height and width with
+            units last is a square, and with units first is none.
     """
     if not output.ndim or len(output) != n:
         return None
+    if first is None:
+        first = output.ndim == 4 and not output.shape[1] == output.shape[2] != output.shape[3]
+    if first and output.ndim > 2:
+        output = output.movedim(1, -1)
     if output.ndim == 2:
         return output, output
     if output.ndim == 3:
@@ -172,9 +222,7 @@ def units_last(output: Tensor, mask: Tensor | None, n: int) -> tuple[Tensor, Ten
             return output[mask], (output * weights).sum(1) / weights.sum(1)
         return (output.flatten(0, 1), output.mean(1)) if mask is None else None
     if output.ndim == 4 and mask is None:
-        _, first, middle, last = output.shape
-        places = output if first == middle != last else output.permute(0, 2, 3, 1)
-        return places.flatten(0, 2), places.mean((1, 2))
+        return output.flatten(0, 2), output.mean((1, 2))
     return None
 
 

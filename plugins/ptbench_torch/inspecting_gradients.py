@@ -223,7 +223,6 @@ def _sizes(tensors: Sequence[_Tensor], shares: NDArray[np.float64]) -> dict[str,
     weights = math.sqrt(sum(tensor.weight_square for tensor in tensors))
     batches = np.sum([tensor.squares for tensor in reached], axis=0)
     norms = np.sqrt(batches)
-    around = max(float(shares @ batches) - norm**2, 0.0)
     return {
         "count": count,
         "norm": norm,
@@ -233,9 +232,29 @@ def _sizes(tensors: Sequence[_Tensor], shares: NDArray[np.float64]) -> dict[str,
         "zeros": sum(tensor.zeros for tensor in reached) / sum(tensor.count for tensor in reached),
         "batch_norm_mean": float(shares @ norms),
         "batch_norm_sd": float(norms.std(ddof=1)) if len(norms) > 1 else None,
-        "signal_to_noise": norm / math.sqrt(around) if around > 0 else None,
+        "signal_to_noise": signal_to_noise(norm**2, batches, shares),
         "flag": "",
     }
+
+
+def signal_to_noise(square: float, squares: NDArray[np.float64], shares: NDArray[np.float64]) -> float | None:
+    """Return the norm of the true gradient by the root mean square distance of a batch's gradient from it.
+
+    Both are estimated without bias, as squares: the mean of B batches lies a B-th of the variance s^2 of a
+    batch away from the truth, which ``square`` (the norm of the mean, squared) has too much. 0 where noise
+    explains all of it, None where there is no noise or a single batch.
+
+    Args:
+        square: Squared norm of the mean gradient.
+        squares: float64[B]: squared norms of the gradients of the batches.
+        shares: float64[B]: shares of the examples in the batches.
+    """
+    b = len(squares)
+    around = float(shares @ squares) - square
+    if b < 2 or not around > 0:
+        return None
+    variance = around * b / (b - 1)
+    return math.sqrt(max(square - variance / b, 0.0) / variance)
 
 
 def _quantiles(gradient: Tensor | None) -> dict[str, Any]:

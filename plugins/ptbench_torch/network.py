@@ -54,9 +54,10 @@ class Head(nn.Module):
 class Network(nn.Module):
     """A backbone and a head; `train` wakes only what learns."""
 
-    def __init__(self, learner: Learner, head: Head, last: int | None) -> None:
+    def __init__(self, learner: Learner, head: Head, last: int | None, *, kept_norms: bool = False) -> None:
         super().__init__()
         self.backbone, self.head = learner.backbone, head
+        self._kept_norms = kept_norms
         self._device, self._dtype = learner.device.type, learner.autocast
         blocks = learner.blocks if last is None else last_blocks(learner.blocks, last)
         self.names = tuple(name for name, _ in blocks)
@@ -73,6 +74,9 @@ class Network(nn.Module):
         super().train(False)
         for part in (*self._awake, self.head) if mode else ():
             part.train()
+        for module in self.modules() if self._kept_norms else ():
+            if isinstance(module, nn.modules.batchnorm._BatchNorm):
+                module.eval()
         return self
 
     def changing(self) -> dict[str, Tensor]:

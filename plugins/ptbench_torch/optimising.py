@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from fnmatch import fnmatchcase
 from typing import Any
 
 import torch
@@ -12,9 +13,13 @@ from ptbench_torch.recipe import Recipe
 
 
 def parameter_groups(module: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
-    """Return what learns in two groups: matrices decay; biases, norms and other vectors do not."""
+    """Return what learns in two groups: matrices decay; biases, norms and other vectors do not.
+
+    Nor does what a network within says should not, such as position embeddings in timm.
+    """
+    spared = excluded(module)
     learning = [(name, p) for name, p in module.named_parameters() if p.requires_grad]
-    decays = [p.ndim > 1 and not name.endswith("bias") for name, p in learning]
+    decays = [p.ndim > 1 and not name.endswith("bias") and id(p) not in spared for name, p in learning]
     groups: list[tuple[bool, float]] = [(True, weight_decay), (False, 0.0)]
     return [
         {
@@ -23,6 +28,19 @@ def parameter_groups(module: nn.Module, weight_decay: float) -> list[dict[str, A
         }
         for wanted, amount in groups
     ]
+
+
+def excluded(module: nn.Module) -> frozenset[int]:
+    """Return the ids of parameters that a part excludes by ``no_weight_decay()``, as networks of timm do.
+
+    Its names, or patterns of them, are relative to that part.
+    """
+    found = set()
+    for part in module.modules():
+        patterns = getattr(part, "no_weight_decay", None)
+        for pattern in patterns() if callable(patterns) else ():
+            found |= {id(p) for name, p in part.named_parameters() if fnmatchcase(name, pattern)}
+    return frozenset(found)
 
 
 class Optimiser:

@@ -31,6 +31,7 @@ class Recipe:
     clip: float
     patience: int
     dropout: float
+    batch_norm: str
 
     @classmethod
     def of(cls, options: Mapping[str, Any]) -> Recipe:
@@ -111,7 +112,8 @@ OPTIONS = (
         "decay", (str,), "How the rate falls to 0 after that.", default="linear", choices=("linear", "cosine")
     ),
     Option(
-        "weight_decay", (float,), "Weight decay of AdamW; biases, norms and other vectors have none.",
+        "weight_decay", (float,),
+        "Weight decay of AdamW; biases, norms and other vectors have none, nor what a network leaves out.",
         default=0.01, check=_not_negative,
     ),
     Option(
@@ -123,4 +125,9 @@ OPTIONS = (
         default=3, check=_count,
     ),
     Option("dropout", (float,), "Dropout before the head.", default=0.1, check=_below_one),
+    Option(
+        "batch_norm", (str,), "Statistics of batch norm in blocks that learn: those of each batch, or those "
+        "that it came with.",
+        default="learn", choices=("learn", "keep"),
+    ),
 )  # fmt: skip

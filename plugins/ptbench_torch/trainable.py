@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import nn
 
 from ptbench import Columns, Examples, FitRequest, ModelError, ModelFacts, Split
 from ptbench_torch.fitting import Best, Fitting
@@ -98,29 +98,32 @@ def _undisturbed(learner: Learner) -> Iterator[None]:
 
 
 def _told(fitting: Fitting, best: Best) -> dict[str, Any]:
+    """Return facts of a training; ``search`` counts every epoch of every course: each is a candidate.
+
+    ``trained_parameters`` and ``unfrozen`` are of the state that was kept.
+    """
     recipe, network = fitting.recipe, fitting.network
-    course, last = fitting.courses[best.course], fitting.courses[-1]
-    learning: list[Tensor] = list(network.head.parameters())
-    wide = last.stage == "all"
-    if wide:
-        network.unfreeze()
-        learning = list(network.parameters())
+    course = fitting.courses[best.course]
+    network.unfreeze()
+    learnt: nn.Module = network if course.stage == "all" else network.head
     told: dict[str, Any] = {
-        "search": len(fitting.courses),
+        "search": sum(each.done for each in fitting.courses),
         "stages": list(recipe.stages),
         "stage": course.stage,
         "rate": course.rate,
         "epoch": best.epoch + 1,
         f"validation_{fitting.goal.score_name}": course.scores[best.epoch],
-        "trained_parameters": counted(learning),
+        "trained_parameters": counted(learnt.parameters()),
         "curves": [c for each in fitting.courses for c in each.curves(fitting.goal.score_name)],
     }
-    if wide and recipe.last is not None:
+    if course.stage == "all" and recipe.last is not None:
         told["unfrozen"] = ", ".join(network.names)
+    if stopped := {each.name: each.done for each in fitting.courses if each.early}:
+        told["stopped_early"] = stopped
     if fitting.seconds > 0:
         told["steps_per_s"] = fitting.steps / fitting.seconds
     if fitting.resumed_at:
-        told["resumed_at"] = fitting.resumed_at
+        told |= {"resumed_at": fitting.resumed_at, "earlier_seconds": fitting.earlier_seconds}
     return told
 
 

@@ -46,7 +46,7 @@ class Rows:
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """Features that were computed once, as inputs of a head."""
+    """Features that were computed once, as inputs of a head; what reads them tells no progress of a model."""
 
     features: Tensor
 
@@ -78,7 +78,8 @@ def train_epoch(
             loss = losses.sum() / len(step)
             optimiser.add(loss)
             total += loss.detach() * len(step)
-            advance(len(batch))
+            if not isinstance(rows.inputs, Kept):
+                advance(len(batch))
         done, planned = epoch * len(steps) + i, epochs * len(steps)
         sound &= optimiser.step(rate_factor(done, planned, recipe.warmup, recipe.decay))
     return total.item() / len(rows.targets) if sound.item() else math.nan
@@ -89,7 +90,8 @@ def evaluate(
 ) -> Outputs:
     """Return float32[n, width]: what is put out for every row, in their order; see `Learner` for the rest."""
     batches = token_batches(inputs.lengths, budget, even=even)
-    return collect(batches, lambda rows: forward(inputs.batch(rows)), width=width)
+    told = not isinstance(inputs, Kept)
+    return collect(batches, lambda rows: forward(inputs.batch(rows)), width=width, told=told)
 
 
 def mean_loss(outputs: Outputs, rows: Rows, goal: Goal) -> float:

@@ -60,9 +60,7 @@ def cache_group() -> None:
 @JSON
 def list_command(cache: Path | None, as_json: bool) -> None:
     """Show what is kept, the least recently used first, and how much room it takes."""
-    from ptbench.cache import find_cache
-
-    kept = find_cache(cache)
+    kept = _found(cache)
     entries = kept.entries()
     rows = [_row(entry, kept.about(entry)) for entry in entries]
     total = sum(entry.bytes for entry in entries)
@@ -93,9 +91,7 @@ def list_command(cache: Path | None, as_json: bool) -> None:
 @JSON
 def prune_command(max_size: int | None, older_than: float | None, cache: Path | None, as_json: bool) -> None:
     """Remove what was not used for long; without options, what is beyond $PTBENCH_CACHE_GIB."""
-    from ptbench.cache import find_cache
-
-    kept = find_cache(cache)
+    kept = _found(cache)
     if max_size is None and older_than is None:
         max_size = kept.max_bytes
     _removed(kept, kept.prune(max_bytes=max_size, older_than=older_than), as_json)
@@ -107,18 +103,16 @@ def prune_command(max_size: int | None, older_than: float | None, cache: Path | 
 @JSON
 def clear_command(yes: bool, cache: Path | None, as_json: bool) -> None:
     """Remove everything, except trainings that are going on."""
-    from ptbench.cache import find_cache
-    from ptbench.errors import UsageError, printable
+    from ptbench.errors import UsageError
 
-    kept = find_cache(cache)
+    kept = _found(cache)
     entries = kept.entries()
     if entries and not yes:
         if as_json:
             raise UsageError("clear --json cannot ask: add --yes")
-        size = _size(sum(entry.bytes for entry in entries))
-        click.confirm(
-            f"Remove {len(entries):,} entries ({size}) from {printable(str(kept.root))}?", abort=True
-        )
+        if not _confirmed(kept, entries):
+            _say("nothing was removed")
+            return
     _removed(kept, [entry for entry in entries if kept.remove(entry)], as_json)
 
 
@@ -132,9 +126,7 @@ def verify_command(remove: bool, cache: Path | None, as_json: bool) -> int:
     The exit code is 1 where anything is damaged, removed or not. Damaged features are never used: a run
     that comes upon them removes them, says so, and computes them again.
     """
-    from ptbench.cache import find_cache
-
-    kept = find_cache(cache)
+    kept = _found(cache)
     entries = kept.entries()
     damaged = []
     for entry in entries:
@@ -151,10 +143,38 @@ def verify_command(remove: bool, cache: Path | None, as_json: bool) -> int:
     return 1 if damaged else 0
 
 
+def _found(given: Path | None) -> Cache:
+    """Return the cache that a command is about. Raises `UsageError` where a file stands in its place."""
+    from ptbench.cache import find_cache
+    from ptbench.errors import UsageError, printable
+
+    kept = find_cache(given)
+    if kept.root.exists() and not kept.root.is_dir():
+        raise UsageError(f"the cache {printable(str(kept.root))} is a file; name a folder")
+    return kept
+
+
+def _confirmed(kept: Cache, entries: Sequence[Entry]) -> bool:
+    """Ask whether all of it may go. Raises `UsageError` where nobody answers."""
+    from ptbench.errors import UsageError, printable
+
+    count = f"{len(entries):,} {'entry' if len(entries) == 1 else 'entries'}"
+    size = _size(sum(entry.bytes for entry in entries))
+    try:
+        return click.confirm(f"Remove {count} ({size}) from {printable(str(kept.root))}?")
+    except click.Abort as error:
+        if isinstance(error.__context__, EOFError):  # and no interruption
+            click.echo()  # after the question
+            raise UsageError("nobody is there to answer; add --yes") from None
+        raise
+
+
 def _row(entry: Entry, meta: Mapping[str, Any]) -> dict[str, Any]:
     """Return an entry as people know it; words may be missing where it is damaged."""
     about: Any = meta.get("about") or {}
     of: Any = about.get("of") or {}
+    used = datetime.fromtimestamp(entry.used, UTC)
+    made = datetime.fromisoformat(meta["made"]) if "made" in meta else None
     shapes = {name: facts["shape"] for name, facts in (meta.get("arrays") or {}).items()}
     return {
         "area": entry.area,
@@ -166,8 +186,9 @@ def _row(entry: Entry, meta: Mapping[str, Any]) -> dict[str, Any]:
         "shape": shapes.get("rows") or next(iter(shapes.values()), None),
         "bytes": entry.bytes,
         "seconds": about.get("seconds"),
-        "made": meta.get("made"),
-        "used": datetime.fromtimestamp(entry.used, UTC).isoformat(timespec="seconds"),
+        # clocks of files are coarse: nothing was used before it was made
+        "made": min(made, used).isoformat(timespec="milliseconds") if made else None,
+        "used": used.isoformat(timespec="milliseconds"),
         "version": meta.get("version"),
     }
 
@@ -188,7 +209,7 @@ def _table(rows: Sequence[Mapping[str, Any]]) -> Table:
         words = [
             row["area"],
             row["key"][:10],
-            f"{row['model'] or '?'}" + (f" ({options})" if options else ""),
+            _model(row) + (f" ({options})" if options else ""),
             " ".join(str(row[name]) for name in ("task", "split") if row[name]),
             " x ".join(f"{side:,}" for side in row["shape"] or ()),
             _size(row["bytes"]),
@@ -197,6 +218,11 @@ def _table(rows: Sequence[Mapping[str, Any]]) -> Table:
         ]
         table.add_row(*(Text(printable(word)) for word in words))
     return table
+
+
+def _model(row: Mapping[str, Any]) -> str:
+    """Return the model that made an entry: ``-`` where none did or nobody kept which, ``?`` if damaged."""
+    return row["model"] or ("?" if row["area"] == "features" else "-")
 
 
 def _removed(kept: Cache, removed: Sequence[Entry], as_json: bool) -> None:

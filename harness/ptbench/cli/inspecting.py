@@ -154,7 +154,7 @@ def _task(text: str, catalog: Catalog) -> tuple[TaskSpec, Path]:
         entry = suite.tasks[name]
         suite = replace(suite, tasks={name: entry}, mistakes=suite.mistakes if entry.broken else ())
     else:
-        entry = Entry(text, "ptbench inspect:", f"--task {text}", {"use": text})
+        entry = Entry(text, "ptbench inspect", f"--task {text}", {"use": text})
         suite = Suite(Path("inspect"), "inspect", "", {}, (), {}, {text: entry}, ())
     tasks, mistakes = resolve_tasks(suite, catalog)
     if mistakes or not tasks:

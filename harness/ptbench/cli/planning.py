@@ -39,7 +39,7 @@ def _inspections(plan: Plan) -> Iterator[Text]:
     if ready:
         models = ", ".join(dict.fromkeys(item.model.name for item in ready))
         tasks = ", ".join(dict.fromkeys(item.task.name for item in ready if item.task))
-        where = f" on {tasks}, {ready[0].sample} examples each" if tasks else ""
+        where = f" on {tasks}, at most {ready[0].sample} examples each" if tasks else ""
         pairs = "".join(f"; {a} against {b}" for a, b in planned.pairs)
         yield Text(f"inspect: {', '.join(ready[0].only)} of {models}{where}{pairs}")
     for line in planned.left_out:

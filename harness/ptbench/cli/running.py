@@ -94,7 +94,8 @@ def run_command(
     progress = make_console(stderr=True)
     if plan.problems and not (quiet or as_json):
         blocked = sum(bool(planned.problem) for planned in plan.cells)
-        others = f", {skipped} inspections" if (skipped := len(plan.inspections.skipped)) else ""
+        skipped = len(plan.inspections.skipped)
+        others = f", {skipped} inspection{'s' * (skipped > 1)}" if skipped else ""
         progress.print(f"{blocked} of {len(plan.cells)} cells{others} cannot run:", style="yellow")
         for problem in plan.problems:
             progress.print(Text(f"  {problem}"), soft_wrap=True)

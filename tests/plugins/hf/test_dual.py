@@ -19,6 +19,7 @@ from tests.conftest import Ptbench, Written  # noqa: E402
 from tests.plugins.hf.conftest import save, word_tokenizer  # noqa: E402
 
 from ptbench import Capability, DataError, Examples, ModelError, Settings, testing  # noqa: E402
+from ptbench_hf.dual import image_versions  # noqa: E402
 from ptbench_hf.models import PROVIDER  # noqa: E402
 from ptbench_hf.quiet import quiet  # noqa: E402
 
@@ -242,6 +243,43 @@ def test_whatever_changes_a_feature_changes_a_digest(
     assert digests[3] != plain.preprocessing
     assert {each.weights for each in others} == {plain.weights}
     assert facts().preprocessing == plain.preprocessing
+
+
+def test_the_code_that_makes_pixels_is_part_of_the_digest(
+    dual: Folders, load: Load, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import PIL
+    import torchvision
+
+    def digest() -> str:
+        return str(load(dual("clip"), "embed").facts.preprocessing)
+
+    before = digest()
+    with monkeypatch.context() as patched:
+        patched.setattr(PIL, "__version__", "0.0")
+        assert digest() != before
+    by_torchvision = "torchvision" in image_versions(
+        transformers.AutoImageProcessor.from_pretrained(dual("clip"))
+    )
+    with monkeypatch.context() as patched:
+        patched.setattr(torchvision, "__version__", "0.0")
+        assert (digest() != before) == by_torchvision
+    assert digest() == before
+
+
+def test_only_processors_that_use_torchvision_depend_on_it() -> None:
+    """Its classes are of one name in two back ends since transformers 5, and of two names before."""
+    import PIL
+    import torchvision
+
+    t = transformers
+    fifth = int(t.__version__.split(".")[0]) >= 5
+    fast, slow = (
+        (t.CLIPImageProcessor, t.CLIPImageProcessorPil) if fifth
+        else (t.CLIPImageProcessorFast, t.CLIPImageProcessor)
+    )  # fmt: skip
+    assert image_versions(slow()) == {"PIL": PIL.__version__}
+    assert image_versions(fast()) == {"PIL": PIL.__version__, "torchvision": torchvision.__version__}
 
 
 @pytest.mark.parametrize("option", [{"pooling": "cls"}, {"layer": 1}, {"labels": ["a", "b"]}])

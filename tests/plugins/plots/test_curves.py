@@ -5,17 +5,22 @@ from __future__ import annotations
 import math
 import struct
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 pytest.importorskip("matplotlib")
 
 from ptbench import Record, Report, Status
 from ptbench.testing import check_reporter
 from ptbench_plots import CURVES
-from ptbench_plots.curves import Curve, mean_curve, read_curves
+from ptbench_plots.canvas import new_figure
+from ptbench_plots.curves import Curve, fit_height, mean_curve, read_curves
+from ptbench_plots.labels import distinct, variants
 
 HOSTILE = [
     "$x^{2$",
@@ -164,6 +169,52 @@ def test_seeds_are_averaged_where_all_have_a_point() -> None:
 def test_no_shots_at_all_come_before_one(tmp_path: Path) -> None:
     zero = {"name": "accuracy", "of": "test", "x": "shots", "points": [[0, 0.4], [1, 0.5], [8, 0.7]]}
     assert size_of(CURVES.write(report(record("a", [zero])), tmp_path)[0])
+
+
+def test_what_is_cut_stays_different() -> None:
+    long = "microsoft/a-model-with-a-long-name"
+    names = distinct([f"{long}-a", f"{long}-b", "short", f"{long}-a"], 20)
+    assert names == {
+        f"{long}-a": "microsoft/a-mode… #1",
+        f"{long}-b": "microsoft/a-mode… #2",
+        "short": "short",
+    }
+    assert distinct(["a\tb", "a\nb"], 20) == {"a\tb": "a?b #1", "a\nb": "a?b #2"}
+
+
+@given(st.lists(st.text(max_size=60)), st.integers(12, 40))
+def test_names_are_told_apart_and_short(names: list[str], longest: int) -> None:
+    found = distinct(names, longest)
+    assert set(found) == set(names)
+    assert len(set(found.values())) == len(found)
+    assert all(len(shown) <= longest for shown in found.values())
+
+
+def test_variants_of_a_protocol_are_called_by_what_differs() -> None:
+    same = {"backbone": "frozen", "optimiser": "adamw", "schedule": "cosine with a long warm-up"}
+    records = [
+        replace(record("a", [], protocol="fine_tune"), options={**same, "lr": rate}) for rate in (0.1, 0.2)
+    ]
+    records.append(record("a", [], protocol="few_shot"))
+    assert list(variants(records, 40).values()) == ["fine_tune (lr=0.1)", "fine_tune (lr=0.2)", "few_shot"]
+    assert list(variants(records, 200).values()) == [each.label for each in records]
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "scale"),
+    [
+        ("loss", (0.5, 0.4, 0.02), "linear"),
+        ("loss", (0.5, 400.0, 0.3), "log"),
+        ("validation loss", (0.5, 400.0, 0.3), "log"),
+        ("loss", (0.5, 400.0, 0.0), "symlog"),
+        ("loss", (0.0, 0.0), "linear"),
+        ("accuracy", (0.001, 0.9), "linear"),
+    ],
+)
+def test_a_loss_that_diverged_hides_no_other(name: str, values: tuple[float, ...], scale: str) -> None:
+    panel = new_figure(3, 3, "").subplots()
+    fit_height(panel, name, values)
+    assert panel.get_yscale() == scale
 
 
 def test_many_models_fill_several_files(tmp_path: Path) -> None:

@@ -163,6 +163,15 @@ def test_more_shots_help() -> None:
     assert means[0] < means[1] < means[2]
 
 
+def test_one_row_is_no_rows() -> None:
+    toy = task(sizes=(4, 6, 6))
+    train = toy.split("train")
+    keep = np.r_[np.flatnonzero(train.targets == 0)[:1], np.flatnonzero(train.targets == 1)]
+    short = replace(toy, splits={**toy.splits, "train": train.take(keep)})
+    with pytest.raises(ProtocolError, match=r"label 'no' has 1 training row$"):
+        shot(short, shots=[2])
+
+
 def test_shots_above_the_smallest_class_are_left_out() -> None:
     toy = task(sizes=(10, 6, 6))
     outcome = shot(toy, resamples=2)

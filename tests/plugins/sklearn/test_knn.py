@@ -166,6 +166,26 @@ def test_numbers_of_neighbours_above_the_rows_are_left_out() -> None:
         knn(toy, k=[50])
 
 
+def test_numbers_of_neighbours_that_a_suite_named_are_told_when_left_out() -> None:
+    toy = task(sizes=(12, 6, 6))
+    assert knn(toy).notes == ()
+    assert knn(toy, k=[3, 50, 1000]).notes == ("k left out: 50, 1,000; train has 12 rows",)
+    cut = knn(task(sizes=(200, 6, 6), validation=False), k=[3, 500], validation=0.25)
+    left = 200 - cut.facts["validation_rows"]
+    assert cut.notes == (f"k left out: 500; train has {left} rows besides those cut for validation",)
+
+
+def test_a_plan_refuses_more_neighbours_than_there_are_rows() -> None:
+    given = PROTOCOL.filled({"k": [1000, 300]})
+    facts = TaskFacts(VECTORS, splits={"train": 200, "test": 50})
+    said = "knn: k = [1000, 300]: there are only 200 rows to learn from"
+    assert PROTOCOL.misfit(facts, given) == said
+    assert PROTOCOL.misfit(facts, PROTOCOL.filled({"k": [1000, 200]})) is None
+    assert PROTOCOL.misfit(facts, PROTOCOL.filled({})) is None
+    assert PROTOCOL.misfit(TaskFacts(VECTORS, splits={"train": None, "test": 3}), given) is None
+    assert PROTOCOL.misfit(TaskFacts(VECTORS), given) is None
+
+
 def test_pairs_have_their_features() -> None:
     texts = {"text": ["ab", "ab", "cd"] * 10, "text_pair": ["ab", "xy", "cd"] * 10}
     rows = Split(Examples([str(i) for i in range(30)], texts), np.array([1, 0, 1] * 10))

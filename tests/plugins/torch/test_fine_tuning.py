@@ -20,7 +20,7 @@ from ptbench.baselines import PROVIDER as BASELINE
 from ptbench.progress import listening
 from ptbench.testing import check_protocol, make_trial
 from ptbench_torch.finetuning import PROTOCOL
-from ptbench_torch.keeping import NAME
+from ptbench_torch.keeping import STATES
 from ptbench_torch.trainable import Trainable
 
 QUICK = {"rates": [1e-2], "epochs": 2, "head_epochs": 2}
@@ -33,7 +33,7 @@ def scores(fitted: Any, toy_task: Any) -> Any:
 
 
 def untimed(facts: ModelFacts) -> dict[str, Any]:
-    return {k: v for k, v in facts.extra.items() if k not in ("steps_per_s", "resumed_at")}
+    return {k: v for k, v in facts.extra.items() if k not in ("steps_per_s", "resumed_at", "earlier_seconds")}
 
 
 def test_it_learns_what_no_head_on_frozen_features_can() -> None:
@@ -44,7 +44,7 @@ def test_it_learns_what_no_head_on_frozen_features_can() -> None:
     assert np.mean(scores(frozen, easy).argmax(axis=1) == targets) < 0.75
     assert np.mean(scores(whole, easy).argmax(axis=1) == targets) > 0.85
     told = whole.facts.extra
-    assert (told["stage"], told["rate"], told["search"]) == ("all", 1e-2, 3)
+    assert (told["stage"], told["rate"], told["search"]) == ("all", 1e-2, 5 + 25 + 25)
 
 
 def test_numbers_are_learnt_on_their_own_scale() -> None:
@@ -119,6 +119,8 @@ def test_the_best_weights_are_those_of_the_best_epoch() -> None:
     assert told["epoch"] == 1 + reached.index(max(reached))
     assert len(reached) == min(12, told["epoch"] + 2)
     assert fitted.facts.notes == (f"all 0.5 stopped early at epoch {len(reached)} of 12",)
+    assert told["stopped_early"] == {"all 0.5": len(reached)}
+    assert told["search"] == len(reached)
     validation = small.split("validation")
     (columns,) = fitted.predict(validation.examples).values()
     assert np.mean(columns.argmax(axis=1) == validation.targets) == max(reached)[0]
@@ -132,11 +134,43 @@ def test_where_unfreezing_is_no_better_the_head_is_kept() -> None:
     assert whole.facts.extra["stage"] == "head"
     assert "the head on the frozen backbone was kept" in whole.facts.notes[-1]
     assert scores(whole, small).tobytes() == scores(head, small).tobytes()
-    assert (head.facts.extra["search"], whole.facts.extra["search"]) == (1, 2)
-    width, blocks = 16, 3
-    assert head.facts.extra["trained_parameters"] == 2 * width + 2
-    backbone = 5 * width + blocks * (width * width + 3 * width) + 2 * width
-    assert whole.facts.extra["trained_parameters"] == 2 * width + 2 + backbone
+    assert (head.facts.extra["search"], whole.facts.extra["search"]) == (3, 4)
+
+
+def test_what_learnt_is_counted_in_the_state_that_was_kept() -> None:
+    small, width, blocks = task(), 16, 3
+    head, block, norm = 2 * width + 2, width * width + 3 * width, 2 * width
+    for stages, unfreeze, rate, expected in (
+        (["head"], "all", 1e-3, head),
+        (["head", "all"], "all", 1.0, head),  # a rate that makes it worse: the head is kept
+        (["head", "all"], 1, 1.0, head),
+        (["all"], "all", 1e-3, head + 5 * width + blocks * block + norm),
+        (["all"], 1, 1e-3, head + block + norm),
+    ):
+        options = {"head_epochs": 3, "head_rate": 1e-2, "rates": [rate], "epochs": 1}
+        told = fit(model(), small, stages=stages, unfreeze=unfreeze, **options).facts.extra
+        kept = "all" if expected > head else "head"
+        assert (told["stage"], told["trained_parameters"]) == (kept, expected)
+        assert ("unfrozen" in told) == (kept == "all" and unfreeze == 1)
+
+
+def test_a_head_that_stops_early_is_a_fact_and_no_note() -> None:
+    options = {"stages": ["head"], "head_epochs": 60, "head_rate": 0.3, "patience": 2}
+    facts = fit(model(), task(), **options).facts
+    (curve,) = (c for c in facts.extra["curves"] if c["name"] == "accuracy")
+    assert len(curve["points"]) < 60
+    assert facts.extra["stopped_early"] == {"head": len(curve["points"])}
+    assert facts.extra["search"] == len(curve["points"])
+    assert facts.notes == ()
+
+
+@pytest.mark.parametrize(("stages", "epochs"), [(["head"], 0), (["head", "all"], 2), (["all"], 2)])
+def test_only_what_goes_through_the_network_is_progress(stages: list[str], epochs: int) -> None:
+    heard: list[int] = []
+    with listening(heard.append):
+        fit(model(), task(), stages=stages, rates=[1e-3], epochs=2, head_epochs=7)
+    features = 100 + 40 * ("head" in stages)
+    assert sum(heard) == features + epochs * (100 + 40)
 
 
 def test_a_rate_that_diverges_loses() -> None:
@@ -204,7 +238,7 @@ def test_an_interrupted_fit_goes_on_and_ends_with_the_same_bits(stages: list[str
             with listening(interrupting(after)):
                 fit(model(), small, scratch=scratch, stages=stages, **RESUMED)
         except InterruptedFitError:
-            kept = (scratch / NAME).is_file()
+            kept = bool(list(scratch.glob(STATES)))
             fitted = fit(model(), small, scratch=scratch, stages=stages, **RESUMED)
             assert ("resumed_at" in fitted.facts.extra) == kept
             resumed.add(fitted.facts.extra.get("resumed_at"))
@@ -223,7 +257,7 @@ heard = 0
 def listen(examples):
     global heard
     heard += examples
-    if heard > 900:
+    if heard > 600:
         os.kill(os.getpid(), signal.SIGKILL)
 with listening(listen):
     fit(model(), task(), scratch=Path(sys.argv[1]), rates=[1e-3, 1e-2], epochs=3, head_epochs=2, patience=2)
@@ -247,10 +281,32 @@ def test_a_damaged_state_or_one_of_other_options_is_not_taken_up(tmp_path: Path)
     expected = fit(model(), small, scratch=tmp_path, **QUICK)
     other = fit(model(), small, scratch=tmp_path, **{**QUICK, "rates": [1e-3]})
     assert "a state of another training was ignored" in other.facts.notes
-    (tmp_path / NAME).write_bytes(b"no state")
+    (path,) = tmp_path.glob(STATES)
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1  # one bit: torch.load itself would not see it
+    path.write_bytes(content)
     again = fit(model(), small, scratch=tmp_path, **QUICK)
     assert again.facts.notes[0].startswith("a damaged state of training was ignored")
     assert scores(again, small).tobytes() == scores(expected, small).tobytes()
+
+
+def test_a_disk_that_cannot_be_written_costs_no_training(tmp_path: Path) -> None:
+    small = task()
+    (tmp_path / "file").write_text("no folder")
+    fitted = fit(model(), small, scratch=tmp_path / "file" / "scratch", **QUICK)
+    assert fitted.facts.notes[0].startswith("the state of training could not be kept")
+    assert scores(fitted, small).tobytes() == scores(fit(model(), small, **QUICK), small).tobytes()
+
+
+@pytest.mark.parametrize("batch_norm", ["learn", "keep"])
+def test_batch_norm_may_keep_its_statistics_and_learns_its_weights(batch_norm: str) -> None:
+    resident = model()
+    fitted = fit(resident, task(), batch_norm=batch_norm, **LEARNS)
+    for name, before in resident.base.items():
+        if "running_" in name:
+            assert torch.equal(fitted.best.backbone[name], before) == (batch_norm == "keep"), name
+        elif name.endswith("norm.weight"):
+            assert not torch.equal(fitted.best.backbone[name], before), name
 
 
 def test_stage_head_reads_the_backbone_once(monkeypatch: pytest.MonkeyPatch) -> None:

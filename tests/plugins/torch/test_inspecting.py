@@ -21,8 +21,8 @@ from torch import nn
 
 from ptbench import Examples, Inspection, InspectRequest, ModelError, ModelFacts, Split
 from ptbench_torch.inspecting import LearnerInspector
-from ptbench_torch.inspecting_activations import units_last
-from ptbench_torch.inspecting_gradients import Loss
+from ptbench_torch.inspecting_activations import units_first, units_last
+from ptbench_torch.inspecting_gradients import Loss, gradient_rows
 from ptbench_torch.inspecting_histograms import FINE, SHOWN, Histogram, size_rows
 from ptbench_torch.inspecting_weights import spectrum
 from ptbench_torch.learner import Learner
@@ -183,6 +183,7 @@ def test_a_parameter_that_is_shared_is_one_row_and_one_that_is_broken_a_note() -
 
 def test_the_gradient_of_a_linear_network_is_the_closed_form() -> None:
     """For f = W x and the loss of a linear head, dL/dW is the mean of (dL/df) x'."""
+    torch.manual_seed(1)  # of which there is more than noise
     network = nn.Sequential(nn.Linear(4, 3, bias=False))
     table, n = numbers(24, 4), 24
     targets = np.random.default_rng(1).integers(0, 2, n)
@@ -208,8 +209,34 @@ def test_the_gradient_of_a_linear_network_is_the_closed_form() -> None:
     norms = np.array([np.linalg.norm(part) for part in parts])
     assert row["batch_norm_mean"] == pytest.approx(norms.mean(), rel=1e-4)
     assert row["batch_norm_sd"] == pytest.approx(norms.std(ddof=1), rel=1e-4)
-    noise = math.sqrt(np.mean([np.sum((part - gradient) ** 2) for part in parts]))
-    assert row["signal_to_noise"] == pytest.approx(np.linalg.norm(gradient) / noise, rel=1e-3)
+    variance = np.sum([(part - gradient) ** 2 for part in parts]) / 7
+    signal = np.sum(gradient**2) - variance / 8
+    assert row["signal_to_noise"] == pytest.approx(math.sqrt(signal / variance), rel=1e-3)
+
+
+@pytest.mark.parametrize(("n", "truth"), [(64, 0.0), (64, 0.5), (59, 0.5), (8, 2.0)])
+def test_the_noise_of_the_mean_is_no_signal(n: int, truth: float) -> None:
+    """The gradient of each example is known: the truth, and noise of variance 1 in each of 4000 numbers."""
+    width = 4000
+    given = torch.from_numpy(np.random.default_rng(3).normal(truth, 1, size=(n, width)).astype(np.float32))
+    network = nn.Sequential(nn.Linear(4, width))
+
+    class Linear(Loss):
+        def __call__(self, features: Any, rows: Any) -> Any:
+            return (features * given[torch.from_numpy(rows)]).sum()
+
+    flat = Linear(np.eye(n, width, dtype=np.float32), np.zeros(n), 2, torch.device("cpu"), 0)
+    table = numbers(n, 4)
+    found, *_ = gradient_rows(learner(network, table, width), table, flat)
+    row = by(found, "name", "tensor")["0.bias"]
+    expected = truth / math.sqrt(8 / n)  # eight batches of n / 8 examples
+    assert row["signal_to_noise"] == pytest.approx(expected, rel=0.03, abs=0.1)
+
+
+def test_one_batch_has_no_noise() -> None:
+    network = nn.Sequential(nn.Linear(4, 3))
+    found = look(network, numbers(1, 4), 3, targets=[0], only=("gradients",))
+    assert {row["signal_to_noise"] for row in found.gradients} == {None}
 
 
 def test_numbers_have_a_squared_error() -> None:
@@ -389,6 +416,83 @@ def test_padding_does_not_count() -> None:
     each = [network.mix(network.table(torch.tensor(row))).detach().numpy() for row in tokens]
     assert np.allclose(found.representations["mix"], [rows.mean(axis=0) for rows in each], atol=1e-5)
     assert np.allclose(found.representations["features"], found.representations["mix"], atol=1e-5)
+
+
+class Sharing(nn.Module):
+    """Positions [1, tokens, d] that all texts share, and shares of attention [n, tokens]."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.table, self.positions, self.mix = nn.Embedding(10, 4), nn.Embedding(8, 4), nn.Linear(4, 4)
+        self.share = nn.Softmax(dim=1)
+
+    def forward(self, inputs: dict[str, Any]) -> Any:
+        ids, mask = inputs["input_ids"], inputs["attention_mask"]
+        hidden = self.mix(self.table(ids) + self.positions(torch.arange(ids.shape[1])[None]))
+        shares = self.share(hidden.sum(-1).masked_fill(mask == 0, -math.inf))
+        return (hidden * shares.unsqueeze(-1)).sum(1)
+
+
+@pytest.mark.parametrize("budget", [1, 5, 9, 40])
+def test_the_table_is_the_same_for_every_size_of_batches(budget: int) -> None:
+    torch.manual_seed(0)
+    network, texts = Sharing(), Texts([[1 + (i * j) % 9 for j in range(1 + i % 8)] for i in range(17)])
+    expected = look(network, texts, 4, only=("activations",), budget=1000)
+    actual = look(network, texts, 4, only=("activations",), budget=budget)
+    assert expected.facts["unseen"] == actual.facts["unseen"] == ["positions", "share"]
+    assert [row["layer"] for row in actual.activations] == ["table", "mix", "features"]
+    assert list(actual.representations) == ["table", "mix", "features"]
+    for row, other in zip(expected.activations, actual.activations, strict=True):
+        for name, value in row.items():
+            number = isinstance(value, float)
+            assert other[name] == (pytest.approx(value, rel=1e-5, abs=1e-6) if number else value), name
+
+
+def test_a_small_deviation_beside_a_large_mean_keeps_its_digits() -> None:
+    draw = np.random.default_rng(0)
+    table = Table(draw.normal(1e4, 0.01, size=(500, 4)).astype(np.float32))
+    network = nn.Sequential(nn.Linear(4, 4))
+    with torch.no_grad():
+        network[0].weight.copy_(torch.eye(4))
+        network[0].bias.zero_()
+    row = by(look(network, table, 4, only=("activations",), budget=7).activations, "layer")["0"]
+    wide = table.rows.astype(np.float64)
+    assert row["std"] == pytest.approx(wide.std(), rel=1e-6)
+    assert row["mean"] == pytest.approx(wide.mean(), rel=1e-12)
+
+
+def test_the_type_of_a_module_says_where_its_units_are() -> None:
+    class LayerNorm2d(nn.LayerNorm):
+        """The name of timm and torchvision for one that puts units first."""
+
+    class Named(nn.Linear):
+        """A linear layer by another name."""
+
+    first = (nn.Conv2d(5, 5, 1), nn.BatchNorm2d(5), nn.GroupNorm(1, 5), LayerNorm2d(5), nn.MaxPool2d(1))
+    last = (nn.LayerNorm(5), nn.RMSNorm(5), nn.Linear(5, 5), Named(5, 5), nn.Embedding(5, 5))
+    assert [units_first(module) for module in first] == [True] * len(first)
+    assert [units_first(module) for module in last] == [False] * len(last)
+    assert [units_first(module) for module in (nn.GELU(), nn.Sequential())] == [None, None]
+    for units, shape in ((True, (2, 5, 5, 3)), (False, (2, 3, 17, 5)), (True, (2, 5, 7))):
+        output = torch.arange(math.prod(shape)).reshape(shape).float()
+        found = units_last(output, None, 2, units)
+        assert found is not None
+        axes = tuple(range(1 + units, len(shape) - (not units)))
+        assert found[0].shape == (output.numel() // 5, 5)
+        torch.testing.assert_close(found[1], output.mean(axes))
+
+
+def test_norms_of_queries_and_keys_have_the_units_of_a_head() -> None:
+    timm = pytest.importorskip("timm")
+    network = timm.models.VisionTransformer(
+        img_size=16, patch_size=8, embed_dim=24, depth=1, num_heads=3, qk_norm=True, num_classes=0
+    ).eval()
+    pixels = np.random.default_rng(0).normal(size=(6, 3, 16, 16)).astype(np.float32)
+    found = look(network, Table(pixels), 24, only=("activations",))
+    layers = by(found.activations, "layer")
+    assert layers["blocks.0.attn.q_norm"]["shape"] == layers["blocks.0.attn.k_norm"]["shape"] == 8
+    assert layers["blocks.0.attn.q_norm"]["count"] == 6 * 3 * 5 * 8
+    assert layers["patch_embed.proj"]["shape"] == 24
 
 
 def test_where_the_units_are() -> None:

@@ -19,7 +19,7 @@ from ptbench import Examples, Split
 from ptbench_torch.blocks import find_blocks
 from ptbench_torch.courses import Course
 from ptbench_torch.goals import Labels, Numbers
-from ptbench_torch.keeping import NAME, Keeper
+from ptbench_torch.keeping import STATES, Keeper
 from ptbench_torch.network import Head, Network
 from ptbench_torch.optimising import Optimiser, parameter_groups
 from ptbench_torch.recipe import Recipe
@@ -101,6 +101,47 @@ def test_groups_of_weight_decay() -> None:
     ]  # fmt: skip
     assert len(decaying["params"]) + len(others["params"]) == len(names)
     assert not {"backbone.norm.weight", "head.linear.bias"} - {names[id(p)] for p in others["params"]}
+
+
+class Positioned(nn.Module):
+    """What it says should not decay has names relative to itself, or patterns of them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.body = toy(layers=1)
+        self.pos_embed = nn.Parameter(torch.zeros(1, 5, 4))
+        self.table = nn.ModuleDict({"bias_table": nn.Embedding(3, 4)})
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        out: torch.Tensor = self.body(x)
+        return out
+
+    def no_weight_decay(self) -> set[str]:
+        return {"pos_embed", "*bias_table*", "weight", "cls_token"}
+
+
+class Wrapped(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.network = Positioned()
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        out: torch.Tensor = self.network(x)
+        return out
+
+
+def test_what_a_backbone_leaves_out_does_not_decay() -> None:
+    network = Network(learner(Wrapped()), Head(16, 3, 0.1), None)
+    network.unfreeze()
+    decaying, others = parameter_groups(network, 0.3)
+    names = {id(p): name for name, p in network.named_parameters()}
+    assert [names[id(p)] for p in decaying["params"]] == [
+        "backbone.network.body.stem.weight", "backbone.network.body.layers.0.linear.weight",
+        "head.linear.weight",
+    ]  # fmt: skip
+    spared = {names[id(p)] for p in others["params"]}
+    assert {"backbone.network.pos_embed", "backbone.network.table.bias_table.weight"} < spared
+    assert len(decaying["params"]) + len(others["params"]) == len(names)
 
 
 def rows(n: int, width: int = 4, *, numbers: bool = False) -> tuple[Rows, Any]:
@@ -219,6 +260,11 @@ def test_the_best_epoch_and_early_stopping() -> None:
         "name": "accuracy", "of": "validation, all 0.001", "x": "epoch",
         "points": [[1, 0.5], [2, 0.7], [3, 0.7], [4, 0.7], [5, 0.7]],
     }  # fmt: skip
+    head = Course("head", 1e-3, epochs=6, patience=1)
+    for score in (0.5, 0.4):
+        head.add(0.1, 1.0, score)
+    assert head.early
+    assert head.remark == "", "most heads stop early: it is a fact, and no note"
     broken = Course("all", 1.0, epochs=6, patience=2)
     broken.add(math.nan, 1.0, 0.5)
     assert broken.over
@@ -261,7 +307,9 @@ def test_a_state_is_kept_whole_and_a_damaged_one_is_ignored(tmp_path: Path) -> N
     keeper = Keeper(tmp_path / "scratch", "mine")
     assert keeper.read() is None
     keeper.write({"x": torch.arange(3), "deep": {"y": [1.5, None]}})
-    assert sorted(path.name for path in (tmp_path / "scratch").iterdir()) == [NAME]
+    keeper.write({"x": torch.arange(3), "deep": {"y": [1.5, None]}})
+    (path,) = (tmp_path / "scratch").iterdir()  # in place of the one before
+    assert path.match(STATES)
     state = keeper.read()
     assert state is not None
     assert state["x"].tolist() == [0, 1, 2]
@@ -269,7 +317,6 @@ def test_a_state_is_kept_whole_and_a_damaged_one_is_ignored(tmp_path: Path) -> N
     other = Keeper(tmp_path / "scratch", "other")
     assert other.read() is None
     assert other.notes == ["a state of another training was ignored"]
-    path = tmp_path / "scratch" / NAME
     path.write_bytes(path.read_bytes()[:100])
     assert keeper.read() is None
     assert keeper.notes[0].startswith("a damaged state of training was ignored (")

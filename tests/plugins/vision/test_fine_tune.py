@@ -23,6 +23,7 @@ from ptbench import (
 )
 from ptbench.testing import check_protocol, check_rows, make_trial
 from ptbench_torch.finetuning import PROTOCOL
+from ptbench_torch.optimising import parameter_groups
 from ptbench_vision import learning, timm_models, torchvision_models
 from ptbench_vision.classification import KIND
 
@@ -108,6 +109,24 @@ def test_the_whole_network_learns_more_than_its_head() -> None:
     reached = {c["of"]: max(y for _, y in c["points"]) for c in curves}
     assert outcome.facts["stage"] == "all"
     assert reached["validation, all 0.005"] > reached["validation, head"] + 0.1
+
+
+@pytest.mark.parametrize(
+    ("reference", "size", "spared"),
+    [("timm:test_vit", 160, ("cls_token", "pos_embed")),
+     ("timm:swin_tiny_patch4_window7_224", 224, ("relative_position_bias_table",))],
+)  # fmt: skip
+def test_what_networks_of_timm_leave_out_does_not_decay(
+    reference: str, size: int, spared: tuple[str, ...]
+) -> None:
+    backbone = network(reference, size=size).learner.backbone
+    groups = parameter_groups(backbone, 0.1)
+    names = {id(p): name for name, p in backbone.named_parameters()}
+    decaying, others = ({names[id(p)] for p in group["params"]} for group in groups)
+    wanted = {name for name, p in backbone.named_parameters() if p.ndim < 2 or name.endswith(spared)}
+    assert others == wanted
+    assert all(any(name.endswith(one) for name in others) for one in spared)
+    assert decaying == set(names.values()) - wanted
 
 
 def test_batch_norm_of_frozen_blocks_stands_still() -> None:
