@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import json
 import os
@@ -172,6 +173,21 @@ def used(cache: Cache, key: str, ago: float) -> None:
     moment = time.time() - ago
     for path in (cache.root / "features" / key).iterdir():
         os.utime(path, (moment, moment))
+
+
+def test_who_was_first_and_is_gone_again_is_in_nobodys_way(
+    cache: Cache, warned: Warned, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rename, refused = Path.rename, [OSError(errno.ENOTEMPTY, "Directory not empty")]
+
+    def late(path: Path, target: Path) -> Path:
+        if refused:
+            raise refused.pop()
+        return rename(path, target)
+
+    monkeypatch.setattr(Path, "rename", late)
+    assert cache.put("features", KEY, {"rows": ROWS}, {})
+    assert (cache.get("features", KEY) is not None, warned) == (True, [])
 
 
 def test_the_least_recently_used_go_first(tmp_path: Path) -> None:

@@ -68,7 +68,9 @@ def test_fine_tuning_of_bert_runs_on_a_stand_in(ptbench: Ptbench, texts: Path) -
     tuned = [record for record in found if record["protocol"] == "fine_tune"]
     assert sorted({record["seed"] for record in tuned}) == [0, 1, 2]
     assert {len(record["options"]["rates"]) for record in tuned} == {3}
-    assert all(record["facts"]["rate"] in record["options"]["rates"] for record in tuned)
+    for record in tuned:
+        facts = record["facts"]
+        assert facts["rate"] in record["options"]["rates"] or facts["stage"] == "head"
     assert all(record["facts"]["curves"] for record in tuned)
 
 

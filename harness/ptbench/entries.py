@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import io
 import json
@@ -73,13 +74,18 @@ def write_entry(
 
 def place_entry(part: Path, folder: Path) -> None:
     """Give a finished entry its name; where somebody was first, theirs stays."""
-    try:
-        part.rename(folder)
-    except OSError:
-        if not folder.is_dir():
-            raise
-    else:
-        _flush_folder(folder.parent)
+    for again in (True, True, False):
+        try:
+            part.rename(folder)
+        except OSError as error:
+            if folder.is_dir():
+                return
+            # who was first may have been removed since, and then there is room
+            if not again or error.errno not in (errno.EEXIST, errno.ENOTEMPTY):
+                raise
+        else:
+            _flush_folder(folder.parent)
+            return
 
 
 def read_meta(folder: Path) -> dict[str, Any]:

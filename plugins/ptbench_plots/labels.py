@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from itertools import count
+from itertools import chain, count
 from typing import Literal
 
 from matplotlib.axes import Axes
@@ -36,10 +36,12 @@ def plain(name: str, longest: int = MAX_NAME) -> str:
 
 
 def distinct(names: Iterable[str], longest: int = MAX_NAME) -> dict[str, str]:
-    """Return a name that can be drawn for each name; those that would look the same are numbered.
+    """Return a name that can be drawn for each name: those that would look the same are told apart.
+
+    They keep their ends; where that is not enough, they are numbered.
 
     >>> list(distinct(["a-long-name-1", "a-long-name-2", "b"], 10).values())
-    ['a-long… #1', 'a-long… #2', 'b']
+    ['a-lon…me-1', 'a-lon…me-2', 'b']
     """
     unique = list(dict.fromkeys(names))
     looks = Counter(plain(name, longest) for name in unique)
@@ -47,12 +49,18 @@ def distinct(names: Iterable[str], longest: int = MAX_NAME) -> dict[str, str]:
     for name in unique:
         look = plain(name, longest)
         if looks[look] > 1:
-            tails = (f" #{i}" for i in count(1))
-            tries = (plain(name, longest - len(tail)) + tail for tail in tails)
-            look = next(each for each in tries if each not in taken)
+            numbers = (f" #{i}" for i in count(1))
+            tries = (plain(name, longest - len(number)) + number for number in numbers)
+            look = next(each for each in chain([_ends(name, longest)], tries) if each not in taken)
             taken.add(look)
         shown[name] = look
     return shown
+
+
+def _ends(name: str, longest: int) -> str:
+    """Return a name that is cut in the middle."""
+    text, end = plain(name, max(longest, len(name))), (longest - 1) // 2
+    return text if len(text) <= longest else f"{text[: longest - 1 - end]}…{text[-end:]}"
 
 
 def variants(records: Iterable[Record], longest: int = MAX_NAME) -> dict[str, str]:
