@@ -32,14 +32,11 @@ def unit(x: NDArray[Float]) -> NDArray[Float]:
     return scaled
 
 
-def placement(distance: str, train: Floats, *, units: bool = False) -> Callable[[Floats], Floats]:
-    """Return what brings rows to where half their squared difference is the distance.
-
-    ``units`` says that columns have units of their own, see `standardiser`.
-    """
+def placement(distance: str, train: Floats) -> Callable[[Floats], Floats]:
+    """Return what brings rows to where half their squared difference is the distance."""
     if distance == "cosine":
         return unit
-    mean, deviation = standardiser(train, units=units)
+    mean, deviation = standardiser(train)
     scale = deviation * np.float32(train.shape[1] ** 0.5)
     return lambda x: (x - mean) / scale
 

@@ -21,7 +21,7 @@ from ptbench_sklearn.frozen import (
     has_no_train,
     learning_rows,
 )
-from ptbench_sklearn.probe import combined, own_units
+from ptbench_sklearn.probe import combined
 
 KS = (1, 3, 5, 10, 20, 50, 100)
 
@@ -58,7 +58,7 @@ def run(trial: Trial) -> Outcome:
     own = followed(trial, PROTOCOL)
     if own is not None:
         return own
-    known, units = learning_rows(trial), own_units(trial.kind)
+    known = learning_rows(trial)
     options, labels, n = trial.options, len(trial.task.labels), known.train
     ks = sorted({k for k in options["k"] if k <= n}, reverse=True)
     if not ks:
@@ -73,7 +73,7 @@ def run(trial: Trial) -> Outcome:
     tried: list[dict[str, Any]] = []
     with trial.phase("fit"):
         for distance in distances if len(distances) * len(ks) > 1 else ():
-            place = placement(distance, known.x[:n], units=units)
+            place = placement(distance, known.x[:n])
             rows = place(known.x)
             at, far = neighbours(rows[:n], rows[n:], ks[0])
             for k in ks:
@@ -84,7 +84,7 @@ def run(trial: Trial) -> Outcome:
         best = max(tried, key=lambda one: sign * one[score], default={"distance": distances[0], "k": ks[0]})
     test = trial.features("test")
     with trial.phase("predict"):
-        place = placement(best["distance"], known.x[:n], units=units)
+        place = placement(best["distance"], known.x[:n])
         at, far = neighbours(place(known.x), place(combined(test, options["pair"])), best["k"])
         values = said(at, far, best["k"])
     facts = {

@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from ptbench import (
     Capability,
     Embedder,
-    Kind,
     Option,
     Outcome,
     Protocol,
@@ -63,18 +62,12 @@ def laid_out(
     return out
 
 
-def own_units(kind: Kind) -> bool:
-    """Whether features are the columns of a table, each in units of its own, and no output of a network."""
-    return any(column.type == "vector" for column in kind.inputs)
-
-
-def standardiser(x: Floats, *, units: bool = False) -> tuple[Floats, Floats]:
+def standardiser(x: Floats) -> tuple[Floats, Floats]:
     """Return mean and standard deviation of each column; 1 for one that is constant but for rounding.
 
-    So that a path of strengths means the same for every model, whatever the scale of its features. A
-    column counts as constant where its deviation is at most a millionth of its mean; and of the largest
-    deviation, unless columns have ``units`` of their own. (MiniLM has deviations of 1e-33: rounding, which
-    would else be as loud as the rest.)
+    So that a path of strengths means the same for every model, whatever the scale of its features. A small
+    column is no noise: those of 1e-33 that MiniLM has hold all their digits, and left out it loses by
+    them. Constant is what varies by a millionth of its mean, or by less than float32 has digits for.
     """
     ones = np.ones((len(x), 1))
     mean = transposed_times(x, ones)[:, 0] / len(x)
@@ -82,8 +75,7 @@ def standardiser(x: Floats, *, units: bool = False) -> tuple[Floats, Floats]:
     for rows in chunks(x):
         squares += ((x[rows] - mean) ** 2).sum(axis=0)
     deviation = np.sqrt(squares / len(x))
-    loudest = np.maximum(np.abs(mean), 0 if units else deviation.max(initial=0))
-    deviation[(deviation <= 1e-6 * loudest) | (deviation < np.finfo(np.float32).tiny)] = 1
+    deviation[(deviation <= 1e-6 * np.abs(mean)) | (deviation < np.finfo(np.float32).tiny)] = 1
     return mean.astype(np.float32), deviation.astype(np.float32)
 
 
@@ -115,7 +107,6 @@ def run(trial: Trial) -> Outcome:
             laid_out(splits, pair, positions),
             np.concatenate([train.targets, validation.targets]),
             len(train),
-            own_units(trial.kind),
             labels=len(trial.task.labels),
             strengths=[float(strength) for strength in trial.options["strengths"]],
         )
@@ -126,9 +117,9 @@ def run(trial: Trial) -> Outcome:
     return Outcome(columns, facts, head.notes)
 
 
-def _fitted(x: Floats, y: NDArray[Any], train: int, units: bool, **options: Any) -> Head:
+def _fitted(x: Floats, y: NDArray[Any], train: int, **options: Any) -> Head:
     """Return a head for features as they are; it is fitted on standardised ones, which overwrite them."""
-    mean, deviation = standardiser(x[:train], units=units)
+    mean, deviation = standardiser(x[:train])
     if not np.isfinite(mean).all() or not np.isfinite(deviation).all() or not np.isfinite(x[train:]).all():
         raise ProtocolError("linear_probe: features of train or validation hold values that are not finite")
     x -= mean

@@ -22,7 +22,7 @@ from ptbench_sklearn.frozen import (
     wants_labels,
 )
 from ptbench_sklearn.knn import temperature_problem
-from ptbench_sklearn.probe import combined, own_units
+from ptbench_sklearn.probe import combined
 
 TEMPERATURE = 0.1
 BLOCK = 8192
@@ -70,20 +70,20 @@ def run(trial: Trial) -> Outcome:
     own = followed(trial, PROTOCOL)
     if own is not None:
         return own
-    known, units = learning_rows(trial), own_units(trial.kind)
+    known = learning_rows(trial)
     n, labels = known.train, len(trial.task.labels)
     temperature = trial.options["temperature"]
     distances = distances_to_try(trial)
     tried: list[dict[str, Any]] = []
     with trial.phase("fit"):
         for distance in distances if len(distances) > 1 else ():
-            rows = placement(distance, known.x[:n], units=units)(known.x)
+            rows = placement(distance, known.x[:n])(known.x)
             model = fit_prototypes(rows[:n], known.y[:n], distance, labels)
             right = model.predict(rows[n:])["prediction"] == known.y[n:]
             tried.append({"distance": distance, "accuracy": float(right.mean())})
         # the first of equals: cosine
         best = max(tried, key=lambda one: one["accuracy"], default={"distance": distances[0]})["distance"]
-        place = placement(best, known.x[:n], units=units)
+        place = placement(best, known.x[:n])
         model = fit_prototypes(place(known.x), known.y, best, labels, temperature)
     test = trial.features("test")
     with trial.phase("predict"):
