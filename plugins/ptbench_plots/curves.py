@@ -110,7 +110,7 @@ def _shots(report: Report, curves: Sequence[Curve], folder: Path) -> list[Path]:
     columns = min(MAX_COLUMNS, len(tasks))
     rows = math.ceil(len(tasks) / columns)
     title = f"{_head(report)}: score by training examples per class\n"
-    title += "band: 95 % interval over draws; seeds averaged"
+    title += "band: 95 % interval over draws and examples; seeds averaged"
     figure = new_figure(PANEL[0] * columns, PANEL[1] * rows + 0.5, title)
     panels = figure.subplots(rows, columns, squeeze=False).ravel()
     titles = distinct(tasks)
