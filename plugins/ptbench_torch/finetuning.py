@@ -19,6 +19,10 @@ from ptbench import (
 )
 from ptbench_torch.recipe import OPTIONS
 
+HEAD_ONLY = ("head_epochs", "head_rate")
+ALL_ONLY = ("unfreeze", "epochs", "rates", "batch_norm")
+"""Options that concern one of the two stages."""
+
 
 def run(trial: Trial) -> Outcome:
     """Let the model learn from train and choose on validation, then predict on test, once.
@@ -72,6 +76,18 @@ def refuses(facts: TaskFacts) -> str | None:
     return None
 
 
+def misfit(facts: TaskFacts, options: Mapping[str, Any]) -> str | None:
+    """Say which option has no effect, since its stage is left out, or None."""
+    idle = (
+        HEAD_ONLY if "head" not in options["stages"] else ALL_ONLY if "all" not in options["stages"] else ()
+    )
+    for option in OPTIONS:
+        if option.name in idle and options[option.name] != option.default:
+            stages = ", ".join(options["stages"])
+            return f"fine_tune: {option.name} has no effect, as the only stage is {stages}; leave it out"
+    return None
+
+
 PROTOCOL = Protocol(
     name="fine_tune",
     description="A new head on the frozen network, then both together; validation chooses the learning rate.",
@@ -89,6 +105,7 @@ PROTOCOL = Protocol(
     needs=(Capability.FIT, Capability.PEEK),
     run=run,
     refuses=refuses,
+    misfit=misfit,
     trains=True,
     stochastic=True,
     passes=passes,

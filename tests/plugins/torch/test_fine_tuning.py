@@ -392,3 +392,22 @@ def test_a_plan_can_check_the_options() -> None:
         assert option.check(option.default) is None, option.name
     assert PROTOCOL.stochastic
     assert PROTOCOL.trains
+
+
+@pytest.mark.parametrize(
+    ("given", "idle"),
+    [
+        ({"stages": ["head"], "rates": [1e-3]}, "rates"),
+        ({"stages": ["head"], "unfreeze": 2}, "unfreeze"),
+        ({"stages": ["all"], "head_epochs": 3}, "head_epochs"),
+        ({"stages": ["head"], "head_epochs": 3}, ""),
+        ({"rates": [1e-3], "head_rate": 1e-2}, ""),
+    ],
+)
+def test_the_plan_refuses_options_without_effect(given: dict[str, Any], idle: str) -> None:
+    problem = PROTOCOL.misfit(TaskFacts(KIND), PROTOCOL.filled(given))
+    assert problem == (
+        f"fine_tune: {idle} has no effect, as the only stage is {given['stages'][0]}; leave it out"
+        if idle
+        else None
+    )
