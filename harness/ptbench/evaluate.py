@@ -120,7 +120,7 @@ class Evaluator:
         scorer = Scorer(self.catalog, self.folder, (cell.model.name, cell.label))
         scores = scorer.scores(found, task, overlap.rows)
         files = scorer.files(found, task, cell.id)
-        curves = scorer.curves(found, task)
+        curves = scorer.curves(found, task, scores)
         audit = permuted_labels(found.runs[0])
         n = len(found.runs[0])
         earlier = float(outcome.facts.get("earlier_seconds", 0.0))

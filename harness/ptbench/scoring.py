@@ -70,18 +70,21 @@ class Scorer:
                 written.append(path.relative_to(self.folder).as_posix())
         return tuple(written)
 
-    def curves(self, found: Predicted, task: Task) -> dict[str, Any]:
-        """Return the facts that draws bring: a learning curve per metric, and the value of each draw."""
+    def curves(self, found: Predicted, task: Task, scores: Sequence[Score]) -> dict[str, Any]:
+        """Return the facts that draws bring: a learning curve per metric, and the value of each draw.
+
+        The curve ends with the ``scores``, which are of the draws with the most shots.
+        """
         if not found.by_shots:
             return {}
         curves, values = [], {}
-        for metric in self._numeric(task):
+        for metric, last in zip(self._numeric(task), scores, strict=True):
             if _missing(metric, found.runs[0]):
                 continue
             assert isinstance(metric, SumMetric | TableMetric)
             points = []
             for shots, runs in found.by_shots.items():
-                mean = score_runs(metric, runs, self.key)
+                mean = last if runs is found.runs else score_runs(metric, runs, self.key)
                 points.append([shots, mean.value, mean.ci_low, mean.ci_high])
             values[metric.name] = values_of(metric, found.runs)
             curves.append({"name": metric.name, "of": "test", "x": "shots", "points": points})

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from functools import lru_cache
-from statistics import fmean, stdev
 
 
 def t_cdf(t: float, freedom: int) -> float:
@@ -55,16 +53,3 @@ def t_strata(freedom: int, n: int) -> tuple[float, ...]:
     """
     sizes = [t_quantile(freedom, abs(2 * (i + 0.5) / n - 1)) for i in range(n)]
     return tuple(math.copysign(t, i + 0.5 - n / 2) for i, t in enumerate(sizes))
-
-
-def t_interval(values: Sequence[float], confidence: float = 0.95) -> tuple[float, float]:
-    """Return the interval of the mean of values that were drawn independently; NaN for fewer than two.
-
-    >>> low, high = t_interval([0.1, 0.2, 0.3])
-    >>> (round(low, 4), round(high, 4))
-    (-0.0484, 0.4484)
-    """
-    if len(values) < 2 or not all(map(math.isfinite, values)):
-        return math.nan, math.nan
-    half = t_quantile(len(values) - 1, confidence) * stdev(values) / math.sqrt(len(values))
-    return fmean(values) - half, fmean(values) + half
