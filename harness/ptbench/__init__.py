@@ -28,9 +28,11 @@ from ptbench.errors import (
     UsageError,
     nearest,
 )
+from ptbench.failures import Failure, new_record
 from ptbench.files import split_of
 from ptbench.hookspecs import hookimpl
 from ptbench.inspection import Inspection, Inspector, InspectRequest
+from ptbench.jobs import Evaluate, Event, Job, WorkerSpec, Workload
 from ptbench.model import (
     Capability,
     Download,
@@ -83,6 +85,8 @@ from ptbench.profiles import (
 from ptbench.progress import advance
 from ptbench.protocols import own_recipe
 from ptbench.records import Cell, Cost, Record, Report, Score, Standing, Status
+from ptbench.schedule import Schedule
+from ptbench.slots import Slot
 from ptbench.tasks import build_task
 from ptbench.textcopies import text_copies
 
@@ -106,8 +110,11 @@ __all__ = [
     "Download",
     "Draw",
     "Embedder",
+    "Evaluate",
+    "Event",
     "Examples",
     "Executor",
+    "Failure",
     "Fidelity",
     "FileMetric",
     "FitRequest",
@@ -115,6 +122,7 @@ __all__ = [
     "InspectRequest",
     "Inspection",
     "Inspector",
+    "Job",
     "Kind",
     "Latency",
     "Likeness",
@@ -146,8 +154,10 @@ __all__ = [
     "Report",
     "Reporter",
     "Rows",
+    "Schedule",
     "Score",
     "Settings",
+    "Slot",
     "Source",
     "Split",
     "Standing",
@@ -164,6 +174,8 @@ __all__ = [
     "Unread",
     "UsageError",
     "Verdict",
+    "WorkerSpec",
+    "Workload",
     "advance",
     "build_task",
     "checked_columns",
@@ -176,6 +188,7 @@ __all__ = [
     "hookimpl",
     "linear_cka",
     "nearest",
+    "new_record",
     "own_recipe",
     "pareto_points",
     "resident_peak_mb",

@@ -14,13 +14,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from ptbench import __version__
 from ptbench.audit import permuted_labels
 from ptbench.border import checked_facts, checked_outcome
 from ptbench.cache import Cache
 from ptbench.catalog import Catalog
 from ptbench.data import Task
 from ptbench.errors import ProtocolError, PtbenchError, one_line
+from ptbench.failures import new_record
 from ptbench.features import FeatureStore
 from ptbench.identity import model_identity, training_identity
 from ptbench.journal import dumps
@@ -39,27 +39,6 @@ LOGS = "logs"
 RESIDENT_TASKS = 16
 FEW_ROWS = 30
 """Validation rows below which a choice among several settings is told to be luck."""
-
-
-def new_record(cell: Cell, run: str, status: Status, error: str = "", **facts: Any) -> Record:
-    """Return the record of a cell with what is known before it is started."""
-    now = datetime.now(UTC).isoformat(timespec="milliseconds")
-    return Record(
-        cell=cell.id,
-        suite=cell.suite,
-        run=run,
-        model=cell.model.name,
-        reference=cell.model.reference,
-        task=cell.task.name,
-        data=cell.task.data,
-        protocol=cell.protocol,
-        options=cell.options,
-        seed=cell.seed,
-        status=status,
-        error=error,
-        version=__version__,
-        **{"kind": "", "started": now, "finished": now, **facts},
-    )
 
 
 class Evaluator:

@@ -1,20 +1,66 @@
-"""The executor that needs no other process: one cell after another, right here."""
+"""The executors of the core: one cell after another in this process, or in worker processes."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 
+from ptbench.jobs import Event, Job, Workload
+from ptbench.meter import resident_mb
 from ptbench.offers import Executor
-from ptbench.records import Cell, Record
+from ptbench.progress import Progress, listening
+from ptbench.records import Record
+
+TICK = 0.25
+"""Seconds between two looks at how far a job has come."""
 
 
-def _serial(cells: Sequence[Cell], evaluate: Callable[[Cell], Record]) -> Iterator[Record]:
-    for cell in cells:
-        yield evaluate(cell)
+def _serial(workload: Workload) -> Iterator[Record]:
+    evaluate = workload.worker.start()
+    slot = workload.slots[0].name
+    while (job := workload.schedule.next(0)) is not None:
+        workload.tell(Event("started", slot, job.name, job.cell.id))
+        started = time.perf_counter()
+        with listening() as progress, _ticking(workload, job, progress):
+            record = evaluate(job)
+        workload.schedule.ended(job, time.perf_counter() - started)
+        workload.tell(Event("ended", slot, job.name, job.cell.id))
+        if record is not None:
+            yield record
+
+
+@contextmanager
+def _ticking(workload: Workload, job: Job, progress: Progress) -> Iterator[None]:
+    """Tell how far a job has come, from a thread of its own."""
+    over = threading.Event()
+
+    def tick() -> None:
+        while not over.wait(TICK):
+            told = Event(
+                "progress",
+                workload.slots[0].name,
+                job.name,
+                job.cell.id,
+                progress.phase,
+                progress.examples,
+                resident_mb(),
+            )
+            workload.tell(told)
+
+    thread = threading.Thread(target=tick, name="ptbench-progress", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
 
 
 SERIAL = Executor(
     name="serial",
-    description="One cell after another in this process.",
+    description="One cell after another in this process, for debugging: a crash is a crash of the run.",
     run=_serial,
+    here=True,
 )

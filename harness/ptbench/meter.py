@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from ptbench.progress import enter
+
 _STATUS = Path("/proc/self/status")
 _CLEAR = Path("/proc/self/clear_refs")
 
@@ -24,6 +26,7 @@ class Clock:
         """Book the time of the block under this name."""
         self._book()
         self._stack.append(name)
+        enter(name)
         try:
             yield
         finally:
@@ -52,6 +55,17 @@ def peak_memory_mb() -> float | None:
     try:
         for line in _STATUS.read_text().splitlines():
             if line.startswith("VmHWM:"):
+                return int(line.split()[1]) / 1024
+    except OSError:
+        pass
+    return None
+
+
+def resident_mb() -> float | None:
+    """Return the resident memory of this process in MiB, or None where it is not known."""
+    try:
+        for line in _STATUS.read_text().splitlines():
+            if line.startswith("VmRSS:"):
                 return int(line.split()[1]) / 1024
     except OSError:
         pass

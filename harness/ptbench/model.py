@@ -76,6 +76,9 @@ class Settings:
     """Padded tokens in a batch of texts; None lets the model choose."""
     batch_size: int | None = None
     """Images in a batch; None lets the model choose."""
+    canonical: bool = False
+    """Whether batches are made of the examples alone, so that neither ``batch_tokens`` nor ``batch_size``
+    changes the last bit of what a model gives; the run then computes with one thread everywhere."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +102,8 @@ class Download:
 
     what: str
     bytes: int | None = None
+    digest: str = ""
+    """What the file must have, as ``sha256:…``, where that is known before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +125,9 @@ class ModelDescription:
     """Other names of the labels, such as WordNet ids, to their positions; -1 where a name has two."""
     notes: tuple[str, ...] = ()
     """What a reader of the plan must know, such as ``random weights``."""
+    files: Mapping[str, tuple[Path, ...]] = field(default_factory=dict)
+    """The local files that it is made of, ``weights`` and ``preprocessing`` (configuration, tokenizer): their
+    digests are part of a cell's identity, so that a changed file is noticed before anything is loaded."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,7 +29,8 @@ from ptbench.model import (
 )
 
 if TYPE_CHECKING:
-    from ptbench.records import Cell, Record, Report
+    from ptbench.jobs import Workload
+    from ptbench.records import Record, Report
 
 Floats = NDArray[np.float64]
 
@@ -78,6 +79,13 @@ class Provider(Offer):
     """Load the model for ``request.capability``. Raises `ModelError`."""
     revisions: bool = True
     """Whether an ``@`` in a reference separates a revision."""
+    fetch: Callable[[ModelRequest, Fetching], None] | None = None
+    """Bring what `ModelDescription.downloads` names to where `load` finds it, telling how far it has come;
+    what is there already is not brought again, and what was begun goes on. Raises `ModelError`."""
+
+
+Fetching = Callable[[str, int, int | None], None]
+"""Told while something is brought: what it is, bytes so far, bytes in all (None: not known)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +125,9 @@ class DataDescription:
     downloads: tuple[Download, ...] = ()
     quick: bool = False
     """Whether reading it takes about a second at most, so that a plan may check its rows."""
+    state: str = ""
+    """What is known, without reading it all, to change when the rows do: a commit, names, sizes and times of
+    files. Only where it is not ``quick``."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,6 +141,8 @@ class Source(Offer):
     """Read the splits that are wanted. The same request gives the same rows in the same order. Raises
     `DataError`."""
     revisions: bool = False
+    fetch: Callable[[DataRequest, Fetching], None] | None = None
+    """As `Provider.fetch`, for `DataDescription.downloads`. Raises `DataError`."""
     root: Callable[[DataRequest], Path] = lambda request: request.base
     """The folder against which relative paths in its rows are read."""
 
@@ -216,6 +229,9 @@ class Trial:
     so one for single inputs and two for pairs. Extracted once per model and data, and read-only."""
     phase: Callable[[str], AbstractContextManager[None]]
     """``with trial.phase("fit"):`` books the time under that name in the record."""
+    predict: Callable[[Examples], Columns]
+    """What the model itself predicts, in blocks of examples that other slots may have computed; booked as
+    ``predict``. Use it in place of ``model.predict``."""
     embed: Callable[[Examples], NDArray[np.float32]]
     """float32[n, d] for examples of the protocol's own making, such as the names of labels; they are
     booked and kept as features are."""
@@ -358,8 +374,13 @@ class Executor(Offer):
 
     Four promises, which the conformance kit checks: one record per cell, in any order; an exception or
     a dead worker becomes a record and the others go on; the device is pinned before any plugin is
-    loaded; closing the iterator stops the workers.
+    loaded; closing the iterator stops the workers, within two seconds.
     """
 
     group: ClassVar[str] = "executor"
-    run: Callable[[Sequence[Cell], Callable[[Cell], Record]], Iterator[Record]]
+    run: Callable[[Workload], Iterator[Record]]
+    """Ask ``workload.schedule`` for jobs until it is over, and yield the record of every whole cell."""
+    here: bool = False
+    """Whether cells run in this very process, so that a crash or a hang is that of the run."""
+    splits: bool = False
+    """Whether its workers share the folder of the run, so that a cell can be split among them."""

@@ -5,33 +5,50 @@ A model need not call it. It costs nothing where nobody listens.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from dataclasses import dataclass
 
-_listener: ContextVar[Callable[[int], None] | None] = ContextVar("ptbench_progress", default=None)
+
+@dataclass(slots=True)
+class Progress:
+    """How far a job has come; another thread may look at it."""
+
+    examples: int = 0
+    phase: str = ""
+
+
+_listener: ContextVar[Progress | None] = ContextVar("ptbench_progress", default=None)
 
 
 def advance(examples: int) -> None:
     """Say that so many more examples went through the model.
 
-    >>> heard = []
-    >>> with listening(heard.append):
+    >>> with listening() as heard:
     ...     advance(32)
     >>> advance(1)  # nobody listens
-    >>> heard
-    [32]
+    >>> heard.examples
+    32
     """
-    listener = _listener.get()
-    if listener is not None:
-        listener(examples)
+    heard = _listener.get()
+    if heard is not None:
+        heard.examples += examples
+
+
+def enter(phase: str) -> None:
+    """Say what is being done from now on."""
+    heard = _listener.get()
+    if heard is not None:
+        heard.phase = phase
 
 
 @contextmanager
-def listening(listener: Callable[[int], None]) -> Iterator[None]:
-    """Hear every `advance` inside the block."""
-    token = _listener.set(listener)
+def listening() -> Iterator[Progress]:
+    """Hear every `advance` and every phase inside the block."""
+    heard = Progress()
+    token = _listener.set(heard)
     try:
-        yield
+        yield heard
     finally:
         _listener.reset(token)

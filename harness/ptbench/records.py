@@ -24,6 +24,12 @@ class Status(StrEnum):
     OK = "ok"
     FAILED = "failed"
     """It was started, and an error ended it."""
+    CRASHED = "crashed"
+    """The process that ran it died: a segmentation fault, ``os._exit``, a kill from outside."""
+    OOM = "oom"
+    """Memory did not suffice, of the device or of the machine, at the smallest batch too."""
+    TIMEOUT = "timeout"
+    """It took longer than the run allows, and its process was ended."""
     SKIPPED = "skipped"
     """The plan found that it cannot run, and so it was not started."""
 
@@ -85,9 +91,14 @@ class Cell:
 
     @property
     def id(self) -> str:
-        """A name that is safe in a path, readable, and different for different cells."""
+        """A name that is safe in a path, readable, and different for different cells.
+
+        Settings that cannot change a score (device, batches) are not part of it.
+        """
         digest = hashlib.sha256()
-        feed(digest, to_json(self, without=("base", "suite")))
+        told = to_json(self, without=("base", "suite"))
+        told["model"]["settings"] = {"precision": self.model.settings.precision}
+        feed(digest, told)
         words = f"{self.model.name}-{self.task.name}-{self.protocol}-s{self.seed}"
         slug = re.sub(r"[^A-Za-z0-9_.]+", "-", words).strip("-.")[:80]
         return f"{slug}-{digest.hexdigest()[:8]}"
@@ -162,6 +173,10 @@ class Record:
     seed: int
     status: Status
     error: str = ""
+    advice: str = ""
+    """What to try, where it did not end well and somebody knows."""
+    log: str = ""
+    """The log file of the cell within the folder of the run; empty where it said nothing."""
     scores: tuple[Score, ...] = ()
     primary: str = ""
     """The metric that stands for the task in the leaderboard."""
@@ -189,6 +204,16 @@ class Record:
     """Paths within the folder of the run: predictions, confusion matrix."""
     version: str = ""
     """The version of ptbench."""
+    identity: Mapping[str, str] = field(default_factory=dict)
+    """All that can change a score, part by part (`ptbench.identity.cell_identity`): a cell whose parts are
+    all the same later is not run again."""
+    reused: str = ""
+    """The run that it was measured in, where that is not this one."""
+    slot: str = ""
+    """Where it ran."""
+    wall: Mapping[str, float] = field(default_factory=dict)
+    """Wall-clock seconds of the cell by what they went to: ``data``, ``load``, ``decode``, ``model``,
+    ``fit``, ``copies``, ``metrics``, ``write`` and ``other``; together from its start to its end."""
     started: str = ""
     finished: str = ""
     schema: int = RECORD_VERSION
