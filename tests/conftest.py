@@ -29,6 +29,12 @@ def _empty_cache(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempP
     monkeypatch.setenv("PTBENCH_CACHE", str(path))
 
 
+@pytest.fixture(autouse=True)
+def _serial(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Run cells in this process unless a test says otherwise: it can be patched, and has its imports done."""
+    monkeypatch.setattr("ptbench.runner.execution.DEFAULT", "serial")
+
+
 @dataclass(frozen=True)
 class Called:
     """What a call of the command line left behind."""

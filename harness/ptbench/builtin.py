@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from ptbench import baselines, executors, files, protocols, reporters, zeroshot
+from ptbench import baselines, executors, files, protocols, reporters, workers, zeroshot
 from ptbench.hookspecs import hookimpl
 from ptbench.offers import Executor, Protocol, Provider, Reporter, Source
 
@@ -35,5 +35,5 @@ def ptbench_reporters() -> Iterable[Reporter]:
 
 @hookimpl
 def ptbench_executors() -> Iterable[Executor]:
-    """Serial."""
-    return [executors.SERIAL]
+    """Serial; local."""
+    return [executors.SERIAL, workers.LOCAL]

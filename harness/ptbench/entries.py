@@ -11,7 +11,6 @@ import re
 import secrets
 import shutil
 from collections.abc import Mapping
-from contextlib import suppress
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
@@ -20,6 +19,7 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
+from ptbench.durable import flush_folder
 from ptbench.errors import one_line
 from ptbench.plain import to_json
 
@@ -69,7 +69,7 @@ def write_entry(
     with (part / META).open("wb") as file:
         file.write(json.dumps({**meta, "sha256": _digest(meta)}, indent=1).encode())
         _flush(file)
-    _flush_folder(part)
+    flush_folder(part)
 
 
 def place_entry(part: Path, folder: Path) -> None:
@@ -84,7 +84,7 @@ def place_entry(part: Path, folder: Path) -> None:
             if not again or error.errno not in (errno.EEXIST, errno.ENOTEMPTY):
                 raise
         else:
-            _flush_folder(folder.parent)
+            flush_folder(folder.parent)
             return
 
 
@@ -156,14 +156,3 @@ def _digest(meta: Mapping[str, Any]) -> str:
 def _flush(file: BinaryIO) -> None:
     file.flush()
     os.fsync(file.fileno())
-
-
-def _flush_folder(folder: Path) -> None:
-    """Bring the names in a folder to the disk, where the system can."""
-    try:
-        handle = os.open(folder, os.O_RDONLY)
-    except OSError:
-        return
-    with suppress(OSError):
-        os.fsync(handle)
-    os.close(handle)

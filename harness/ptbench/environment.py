@@ -33,6 +33,20 @@ def snapshot(folder: Path) -> dict[str, Any]:
     }
 
 
+def installed_versions() -> dict[str, str]:
+    """Return what must be the same on all machines of a run: Python, packages, and every plugin's version.
+
+    A plugin stands there as ``plugin NAME``, with the distribution that it comes from.
+    """
+    plugins = {
+        f"plugin {point.name}": f"{point.dist.name} {point.dist.version}"
+        for point in metadata.entry_points(group="ptbench")
+        if point.dist is not None
+    }
+    found = {name: version for name in PACKAGES if (version := _version(name))}
+    return {"python": platform.python_version(), **found, **dict(sorted(plugins.items()))}
+
+
 def usable_cores() -> int:
     """Return how many cores this process may use, which can be fewer than the machine has."""
     if hasattr(os, "sched_getaffinity"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import time
 import traceback
 import warnings
@@ -15,27 +16,31 @@ from pathlib import Path
 from typing import Any
 
 from ptbench.audit import permuted_labels
+from ptbench.blocks import Parts
 from ptbench.border import checked_facts, checked_outcome
-from ptbench.cache import Cache
-from ptbench.catalog import Catalog
+from ptbench.cache import Cache, find_cache
+from ptbench.catalog import Catalog, load_catalog
 from ptbench.data import Task
-from ptbench.errors import ProtocolError, PtbenchError, one_line
-from ptbench.failures import new_record
+from ptbench.errors import ProtocolError
+from ptbench.failures import failure_of, new_record
 from ptbench.features import FeatureStore
 from ptbench.identity import model_identity, training_identity
+from ptbench.jobs import Evaluate, Job, WorkerSpec
 from ptbench.journal import dumps
 from ptbench.loading import load_model, load_task, model_request, primary_metric
 from ptbench.meter import peak_memory_mb, reset_peak_memory
 from ptbench.model import Capability, Model, ModelFacts
 from ptbench.offers import Adapter, Kind, Outcome, Protocol
+from ptbench.offline import seal
 from ptbench.overlap import Overlap, OverlapFinder
 from ptbench.plain import to_json
+from ptbench.progress import enter, warn
 from ptbench.records import Cell, Record, Status, TaskSpec
 from ptbench.scoring import Scorer, predicted
 from ptbench.store import PREDICTIONS, unread_name, write_predictions, write_unread
 from ptbench.work import Work
 
-LOGS = "logs"
+LOGS, PARTS = "logs", "parts"
 RESIDENT_TASKS = 16
 FEW_ROWS = 30
 """Validation rows below which a choice among several settings is told to be luck."""
@@ -60,6 +65,7 @@ class Evaluator:
 
     def __call__(self, cell: Cell) -> Record:
         """Return the record of a cell; its predictions are on the disk by then."""
+        began = time.perf_counter()
         kind = self.catalog.get(Adapter, cell.task.adapter, usable=False).kind
         started = new_record(cell, self.run, Status.OK, kind=kind)
         with self._log(cell) as log:
@@ -69,41 +75,70 @@ class Evaluator:
                 self._leave_scratch(done=True)
             except (Exception, SystemExit) as error:  # what a plugin raises costs its own cell and no other
                 log.append(traceback.format_exc())
-                text = one_line(error)
-                if not isinstance(error, PtbenchError):
-                    text += f" (traceback: {LOGS}/{cell.id}.log)"
-                record = replace(started, status=Status.FAILED, error=text)
+                failure = failure_of(error, log_name(cell))
+                record = replace(started, status=failure.status, error=failure.error, advice=failure.advice)
+                self._model = None  # nobody knows in what state it is
             finally:
                 self._leave_scratch(done=False)
-        return replace(record, finished=datetime.now(UTC).isoformat(timespec="milliseconds"))
+        self._leave_parts(cell)
+        total = time.perf_counter() - began
+        known = sum(record.wall.values())
+        return replace(
+            record,
+            log=log_name(cell) if (self.folder / log_name(cell)).is_file() else "",
+            wall={**record.wall, "other": max(0.0, total - known)},
+            finished=datetime.now(UTC).isoformat(timespec="milliseconds"),
+        )
+
+    def part(self, cell: Cell, own: tuple[int, int]) -> None:
+        """Compute a part of a cell and keep it in the folder of the run. Raises what a plugin raises."""
+        protocol = self.catalog.get(Protocol, cell.protocol)
+        work, capability, _ = self._work(cell, protocol, Parts(self._parts(cell), own), {})
+        work.part(capability, trains=protocol.trains)
+
+    def _work(
+        self, cell: Cell, protocol: Protocol, parts: Parts, wall: dict[str, float]
+    ) -> tuple[Work, Capability, str]:
+        """Load a cell's task and model; return what the protocol gets, and the digest of the data."""
+        enter("data")
+        began = time.perf_counter()
+        task, data_digest, inputs = self._task(cell.task, Path(cell.base))
+        kind = self.catalog.get(Kind, task.kind)
+        wall["data"] = time.perf_counter() - began
+        enter("load")
+        reset_peak_memory()
+        capability, model, wall["load"] = self._load(cell, protocol, task.kind)
+        facts = checked_facts(model, f"{cell.model.reference} on {cell.task.name}")
+        identity = model_identity(cell, facts, self.catalog)
+        work = Work(self.features, cell, model, task, kind, identity, inputs, None, parts)
+        return work, capability, data_digest
 
     def _evaluate(self, cell: Cell, started: Record) -> Record:
         protocol = self.catalog.get(Protocol, cell.protocol)
-        task, data_digest, inputs = self._task(cell.task, Path(cell.base))
-        kind = self.catalog.get(Kind, task.kind)
-        reset = reset_peak_memory()
-        capability, model, load_seconds = self._load(cell, protocol, task.kind)
-        who = f"{cell.model.reference} on {cell.task.name}"
-        identity = model_identity(cell, checked_facts(model, who), self.catalog)
-        if self.cache and protocol.trains and identity.lasting:
-            training = training_identity(cell, identity, data_digest, self.catalog)
-            self._scratch = self.cache.scratch(training.key())
-        work = Work(self.features, cell, model, task, kind, identity, inputs, self._scratch)
+        wall: dict[str, float] = {}
+        work, capability, data_digest = self._work(cell, protocol, Parts(self._parts(cell)), wall)
+        task, kind, model, who = work.task, work.kind, work.model, work.who
+        if self.cache and protocol.trains and work.identity.lasting:
+            training = training_identity(cell, work.identity, data_digest, self.catalog)
+            self._scratch = work.scratch = self.cache.scratch(training.key())
         outcome = checked_outcome(protocol.run(work.trial(protocol.filled(cell.options))), who)
+        wall |= work.wall()
         found = predicted(outcome, kind, task, who)
-        peak = peak_memory_mb() if reset else None
-        write_predictions(self.folder / PREDICTIONS / f"{cell.id}.parquet", *found.runs)
-        looks = protocol.trains and cell.task.copies
-        overlap = self.overlaps.find(task, kind, data_digest) if looks else Overlap()
-        scoring = time.perf_counter()
-        scorer = Scorer(self.catalog, self.folder, (cell.model.name, cell.label))
-        scores = scorer.scores(found, task, overlap.rows)
-        files = scorer.files(found, task, cell.id)
-        curves = scorer.curves(found, task, scores)
-        audit = permuted_labels(found.runs[0])
+        peak = peak_memory_mb()
+        with _timed(wall, "write"):
+            write_predictions(self.folder / PREDICTIONS / f"{cell.id}.parquet", *found.runs)
+        with _timed(wall, "copies"):
+            looks = protocol.trains and cell.task.copies
+            overlap = self.overlaps.find(task, kind, data_digest) if looks else Overlap()
+        with _timed(wall, "metrics"):
+            scorer = Scorer(self.catalog, self.folder, (cell.model.name, cell.label))
+            scores = scorer.scores(found, task, overlap.rows)
+            files = scorer.files(found, task, cell.id)
+            curves = scorer.curves(found, task, scores)
+            audit = permuted_labels(found.runs[0])
         n = len(found.runs[0])
         earlier = float(outcome.facts.get("earlier_seconds", 0.0))
-        cost = work.cost(n, load_seconds, peak, time.perf_counter() - scoring, earlier)
+        cost = work.cost(n, wall["load"], peak, wall["metrics"], earlier)
         facts = model.facts
         return replace(
             started,
@@ -126,7 +161,17 @@ class Evaluator:
             },
             plugins=self._plugins(cell, task),
             files=(f"{PREDICTIONS}/{cell.id}.parquet", *files, *self._unread(cell, task)),
+            wall=wall,
         )
+
+    def _parts(self, cell: Cell) -> Path:
+        return self.folder / PARTS / cell.id
+
+    def _leave_parts(self, cell: Cell) -> None:
+        """Remove what other slots computed for a cell: it is in the predictions now, or was of no use."""
+        folder = self._parts(cell)
+        if folder.is_dir():
+            shutil.rmtree(folder, ignore_errors=True)
 
     def _leave_scratch(self, *, done: bool) -> None:
         if self.cache and self._scratch:
@@ -188,9 +233,43 @@ class Evaluator:
             yield lines
         lines += [f"{w.filename}:{w.lineno}: {w.category.__name__}: {w.message}\n" for w in caught]
         if lines:
-            path = self.folder / LOGS / f"{cell.id}.log"
+            path = self.folder / log_name(cell)
             path.parent.mkdir(exist_ok=True)
-            path.write_text("\n".join(lines), "utf-8", "backslashreplace")
+            with path.open("a", encoding="utf-8", errors="backslashreplace") as file:
+                file.write("\n".join(lines) + "\n")
+
+
+def make_evaluator(spec: WorkerSpec) -> Evaluate:
+    """Return what evaluates jobs in this process: an `Evaluator` with every installed plugin."""
+    if spec.offline:
+        seal()
+    folder = Path(spec.folder)
+    cache = find_cache(Path(spec.cache), warn) if spec.cache else None
+    evaluator = Evaluator(load_catalog(), folder, spec.run, cache)
+
+    def evaluate(job: Job) -> Record | None:
+        if job.part is None:
+            return evaluator(job.cell)
+        evaluator.part(job.cell, job.part)
+        return None
+
+    return evaluate
+
+
+def log_name(cell: Cell) -> str:
+    """Return the log file of a cell within the folder of the run."""
+    return f"{LOGS}/{cell.id}.log"
+
+
+@contextmanager
+def _timed(wall: dict[str, float], name: str) -> Iterator[None]:
+    """Book the time of the block, and say what is being done."""
+    enter(name)
+    began = time.perf_counter()
+    try:
+        yield
+    finally:
+        wall[name] = wall.get(name, 0.0) + time.perf_counter() - began
 
 
 def chosen_capability(protocol: Protocol, able: frozenset[Capability]) -> Capability:

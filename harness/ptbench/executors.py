@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import threading
 import time
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 
-from ptbench.jobs import Event, Job, Workload
+from ptbench.failures import failure_of, new_record
+from ptbench.jobs import Evaluate, Event, Job, Workload
 from ptbench.meter import resident_mb
 from ptbench.offers import Executor
 from ptbench.progress import Progress, listening
@@ -24,11 +27,23 @@ def _serial(workload: Workload) -> Iterator[Record]:
         workload.tell(Event("started", slot, job.name, job.cell.id))
         started = time.perf_counter()
         with listening() as progress, _ticking(workload, job, progress):
-            record = evaluate(job)
+            record = _evaluated(evaluate, job, workload.worker.run)
         workload.schedule.ended(job, time.perf_counter() - started)
         workload.tell(Event("ended", slot, job.name, job.cell.id))
         if record is not None:
-            yield record
+            yield replace(record, slot=slot)
+
+
+def _evaluated(evaluate: Evaluate, job: Job, run: str) -> Record | None:
+    try:
+        return evaluate(job)
+    except (
+        Exception,
+        SystemExit,
+    ) as error:  # `evaluate` makes a record of what a plugin raises: this is beyond it
+        traceback.print_exc()
+        failure = failure_of(error)
+        return new_record(job.cell, run, failure.status, failure.error, kind=job.kind, advice=failure.advice)
 
 
 @contextmanager
@@ -38,6 +53,7 @@ def _ticking(workload: Workload, job: Job, progress: Progress) -> Iterator[None]
 
     def tick() -> None:
         while not over.wait(TICK):
+            warned()
             told = Event(
                 "progress",
                 workload.slots[0].name,
@@ -49,6 +65,10 @@ def _ticking(workload: Workload, job: Job, progress: Progress) -> Iterator[None]
             )
             workload.tell(told)
 
+    def warned() -> None:
+        while progress.warnings:
+            workload.tell(Event("warning", text=progress.warnings.pop(0)))
+
     thread = threading.Thread(target=tick, name="ptbench-progress", daemon=True)
     thread.start()
     try:
@@ -56,6 +76,7 @@ def _ticking(workload: Workload, job: Job, progress: Progress) -> Iterator[None]
     finally:
         over.set()
         thread.join()
+        warned()
 
 
 SERIAL = Executor(

@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import time
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ptbench.border import checked_facts, checked_features
+from ptbench.blocks import Parts, Toll, call_in_blocks
+from ptbench.border import checked_features
 from ptbench.cache import Cache
-from ptbench.data import Examples
+from ptbench.data import Columns, Examples
 from ptbench.identity import Identity
-from ptbench.model import Embedder, ModelFacts
+from ptbench.model import Embedder
 from ptbench.offers import Kind
 
 Sides = tuple[NDArray[np.float32], ...]
-Number = TypeVar("Number", int, float)
 AREA = "features"
 MAPPED = 16 << 20
 """Bytes that features on the disk count for in memory: each of their files is an open one."""
@@ -127,16 +127,37 @@ def sides_of(examples: Examples, kind: Kind) -> list[str]:
     return [column for column in kind.pair or () if column in examples.columns]
 
 
-def extract(model: Embedder, examples: Examples, sides: list[str], who: str) -> Features:
+def extract(
+    model: Embedder,
+    examples: Examples,
+    sides: list[str],
+    who: str,
+    key: str = "",
+    parts: Parts | None = None,
+) -> tuple[Features, Toll]:
     """Embed examples: each of these columns by itself, or all of them as one input where there are none.
 
-    Equal inputs are then embedded once; in pair tasks one premise often stands in many rows.
+    Equal inputs are then embedded once; in pair tasks one premise often stands in many rows. What other
+    slots computed is taken from their ``parts``; returned beside the features is what that took there.
     """
     started = time.perf_counter()
-    before = checked_facts(model, who)
     inputs, places = _unique(examples, sides) if sides else (examples, None)
-    rows = checked_features(model.embed(inputs), len(inputs), who)
-    return Features(rows, places, time.perf_counter() - started, *_told(before, model.facts))
+    called = call_in_blocks(model, _embedding(model, who), inputs, who, key=key, parts=parts)
+    both = called.here + called.elsewhere
+    seconds = time.perf_counter() - started + called.elsewhere.seconds
+    return Features(called.columns["rows"], places, seconds, both.counts, both.spent), called.elsewhere
+
+
+def extract_part(
+    model: Embedder, examples: Examples, sides: list[str], who: str, key: str, parts: Parts
+) -> None:
+    """Compute the own blocks of what `extract` would, and keep them for whoever calls it."""
+    inputs, _ = _unique(examples, sides) if sides else (examples, None)
+    call_in_blocks(model, _embedding(model, who), inputs, who, key=key, parts=parts)
+
+
+def _embedding(model: Embedder, who: str) -> Callable[[Examples], Columns]:
+    return lambda block: {"rows": checked_features(model.embed(block), len(block), who)}
 
 
 def _unique(examples: Examples, sides: list[str]) -> tuple[Examples, NDArray[np.int32]]:
@@ -161,16 +182,3 @@ def _taken(rows: NDArray[np.float32], places: NDArray[np.int32]) -> NDArray[np.f
     taken = rows[places]
     taken.flags.writeable = False
     return taken
-
-
-def _told(before: ModelFacts, after: ModelFacts) -> tuple[dict[str, int], dict[str, float]]:
-    return added(before.counts, after.counts), added(before.seconds, after.seconds)
-
-
-def added(before: Mapping[str, Number], after: Mapping[str, Number]) -> dict[str, Number]:
-    """Return what was counted between two looks at a model's counts or seconds.
-
-    >>> added({"truncated": 2}, {"truncated": 5, "mended": 1})
-    {'truncated': 3, 'mended': 1}
-    """
-    return {name: after[name] - before[name] if name in before else after[name] for name in after}

@@ -9,6 +9,7 @@ from pathlib import Path
 from ptbench.cut import CUT_OPTIONS, checked_shares, cut_as_asked
 from ptbench.data import Rows
 from ptbench.delimited import Dialect, brief
+from ptbench.digests import files_state
 from ptbench.errors import DataError, nearest
 from ptbench.formats import read_header, read_rows, split_name
 from ptbench.offers import DataDescription, DataRequest, Option, Source
@@ -55,9 +56,12 @@ def describe(request: DataRequest) -> DataDescription:
         size += file.stat().st_size
     if cut is not None:
         splits = dict.fromkeys(["train", *checked_shares(cut, str(path))])
-    limit = QUICK_NAMES if request.content else QUICK_BYTES
+    quick = size < (QUICK_NAMES if request.content else QUICK_BYTES)
     return DataDescription(
-        columns=None if columns is None else tuple(columns), splits=splits, quick=size < limit
+        columns=None if columns is None else tuple(columns),
+        splits=splits,
+        quick=quick,
+        state="" if quick else files_state(files.values(), path.parent),
     )
 
 

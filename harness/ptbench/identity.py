@@ -19,6 +19,7 @@ from ptbench.model import ModelFacts
 from ptbench.offers import Offer, Protocol, Provider
 from ptbench.plain import to_json
 from ptbench.records import Cell
+from ptbench.sourcecode import source_digests
 
 STRANGE = ("remote_code", "code ")
 """How the trust of a model begins whose own code is run: nobody can tell when that changes."""
@@ -93,9 +94,19 @@ def telling_options(offer: Offer, given: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def code_versions(offer: Offer, catalog: Catalog) -> dict[str, str]:
-    """Return the versions of the code that an offer stands on: its plugin, ptbench, what it requires."""
+    """Return the versions of the code that an offer stands on: its plugin, ptbench, what it requires.
+
+    And digests of the sources of ptbench, the plugin and the plugins that it imports: code that changes
+    while its version does not is other code.
+    """
     plugin = catalog.owner(offer.group, offer.name)
-    return {"ptbench": _version("ptbench"), "plugin": str(plugin), **package_versions(offer.requires)}
+    sources = source_digests(plugin.file, (other.file for other in catalog.plugins))
+    return {
+        "ptbench": _version("ptbench"),
+        "plugin": str(plugin),
+        **{f"source of {name}": digest for name, digest in sources.items()},
+        **package_versions(offer.requires),
+    }
 
 
 def package_versions(modules: Iterable[str]) -> dict[str, str]:

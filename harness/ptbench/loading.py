@@ -22,7 +22,7 @@ def describe_data(spec: TaskSpec, base: Path, catalog: Catalog) -> DataDescripti
 
     Where the task says which split of the data is which of its own, the splits are told as its own.
     """
-    source, request = _data_request(spec, base, catalog)
+    source, request = data_request(spec, base, catalog)
     described = source.describe(request)
     if not spec.splits or not isinstance(described, DataDescription) or described.splits is None:
         return described
@@ -33,7 +33,7 @@ def describe_data(spec: TaskSpec, base: Path, catalog: Catalog) -> DataDescripti
 
 def load_task(spec: TaskSpec, base: Path, catalog: Catalog) -> Task:
     """Read a task's data and adapt it. Raises `DataError` that names task, split, row and column."""
-    source, request = _data_request(spec, base, catalog)
+    source, request = data_request(spec, base, catalog)
     adapter = catalog.get(Adapter, spec.adapter)
     where = f"task '{spec.name}' ({spec.data})"
     rows = _roles(source.load(request), spec, where)
@@ -94,7 +94,7 @@ def _too_binary(names: Sequence[str], labels: int, catalog: Catalog) -> str:
     return f"{what} for two labels, this task has {labels}; {use}take {them} out of 'metrics'"
 
 
-def _data_request(spec: TaskSpec, base: Path, catalog: Catalog) -> tuple[Source, DataRequest]:
+def data_request(spec: TaskSpec, base: Path, catalog: Catalog) -> tuple[Source, DataRequest]:
     """Return the source of a task and what it is to be asked.
 
     A source that cuts does so by what a model gets to see: rows that differ in id, label or the name of a

@@ -70,8 +70,9 @@ class Settings:
 
     device: str = "auto"
     """``auto`` (a GPU if there is one), ``cpu``, ``cuda``, ``cuda:N`` or ``mps``."""
-    precision: str = "fp32"
-    """``fp32``, ``bf16`` or ``fp16``; it can change a score, and is a column of every report."""
+    precision: str = "auto"
+    """``fp32``, ``bf16`` or ``fp16``; ``auto``: bf16 on a GPU with matrix units for it where the model bears
+    it, else fp32. It can change a score, and what was used is a column of every report."""
     batch_tokens: int | None = None
     """Padded tokens in a batch of texts; None lets the model choose."""
     batch_size: int | None = None
@@ -127,7 +128,8 @@ class ModelDescription:
     """What a reader of the plan must know, such as ``random weights``."""
     files: Mapping[str, tuple[Path, ...]] = field(default_factory=dict)
     """The local files that it is made of, ``weights`` and ``preprocessing`` (configuration, tokenizer): their
-    digests are part of a cell's identity, so that a changed file is noticed before anything is loaded."""
+    digests are part of a cell's identity, so that a changed file is noticed before anything is loaded.
+    ``{"weights": ()}`` says that there are none; empty says nothing, and cells are run in every run anew."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,6 +31,7 @@ from ptbench.model import (
 if TYPE_CHECKING:
     from ptbench.jobs import Workload
     from ptbench.records import Record, Report
+    from ptbench.slots import Slot
 
 Floats = NDArray[np.float64]
 
@@ -79,9 +80,10 @@ class Provider(Offer):
     """Load the model for ``request.capability``. Raises `ModelError`."""
     revisions: bool = True
     """Whether an ``@`` in a reference separates a revision."""
-    fetch: Callable[[ModelRequest, Fetching], None] | None = None
-    """Bring what `ModelDescription.downloads` names to where `load` finds it, telling how far it has come;
-    what is there already is not brought again, and what was begun goes on. Raises `ModelError`."""
+    fetch: Callable[[ModelRequest, Fetching], Sequence[Path]] | None = None
+    """Bring what `ModelDescription.downloads` names to where `load` finds it, telling how far it has come,
+    and return the files that are there now; what is there already is not brought again, and what was begun
+    goes on. It is called for a model without downloads too, in a thread. Raises `ModelError`."""
 
 
 Fetching = Callable[[str, int, int | None], None]
@@ -141,7 +143,7 @@ class Source(Offer):
     """Read the splits that are wanted. The same request gives the same rows in the same order. Raises
     `DataError`."""
     revisions: bool = False
-    fetch: Callable[[DataRequest, Fetching], None] | None = None
+    fetch: Callable[[DataRequest, Fetching], Sequence[Path]] | None = None
     """As `Provider.fetch`, for `DataDescription.downloads`. Raises `DataError`."""
     root: Callable[[DataRequest], Path] = lambda request: request.base
     """The folder against which relative paths in its rows are read."""
@@ -384,3 +386,5 @@ class Executor(Offer):
     """Whether cells run in this very process, so that a crash or a hang is that of the run."""
     splits: bool = False
     """Whether its workers share the folder of the run, so that a cell can be split among them."""
+    slots: Callable[[str, Mapping[str, Any]], tuple[Slot, ...] | None] | None = None
+    """The slots for ``--devices`` and its options, where they are not those of this machine; None: they are."""

@@ -5,10 +5,10 @@ A model need not call it. It costs nothing where nobody listens.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 @dataclass(slots=True)
@@ -17,6 +17,10 @@ class Progress:
 
     examples: int = 0
     phase: str = ""
+    told: Callable[[int], None] | None = None
+    """Called for every `advance`, in the thread that says it."""
+    warnings: list[str] = field(default_factory=list)
+    """What the person should hear of at once; whoever tells it takes it out."""
 
 
 _listener: ContextVar[Progress | None] = ContextVar("ptbench_progress", default=None)
@@ -34,6 +38,8 @@ def advance(examples: int) -> None:
     heard = _listener.get()
     if heard is not None:
         heard.examples += examples
+        if heard.told is not None:
+            heard.told(examples)
 
 
 def enter(phase: str) -> None:
@@ -43,10 +49,17 @@ def enter(phase: str) -> None:
         heard.phase = phase
 
 
+def warn(text: str) -> None:
+    """Say what the person who started the run should hear of at once."""
+    heard = _listener.get()
+    if heard is not None:
+        heard.warnings.append(text)
+
+
 @contextmanager
-def listening() -> Iterator[Progress]:
-    """Hear every `advance` and every phase inside the block."""
-    heard = Progress()
+def listening(told: Callable[[int], None] | None = None) -> Iterator[Progress]:
+    """Hear every `advance`, phase and warning inside the block."""
+    heard = Progress(told=told)
     token = _listener.set(heard)
     try:
         yield heard

@@ -8,6 +8,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +35,7 @@ class Status(StrEnum):
     """The plan found that it cannot run, and so it was not started."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class ModelSpec:
     """A model as a suite names it."""
 
@@ -43,8 +44,13 @@ class ModelSpec:
     options: Mapping[str, Any] = field(default_factory=dict)
     settings: Settings = Settings()
 
+    @cached_property
+    def _fed(self) -> bytes:
+        """What a digest is fed of it."""
+        return _fed({**to_json(self), "settings": {"precision": self.settings.precision}})
 
-@dataclass(frozen=True, slots=True)
+
+@dataclass(frozen=True)
 class TaskSpec:
     """A task as a suite, or the plugin that ships it, describes it."""
 
@@ -65,8 +71,13 @@ class TaskSpec:
     copies: bool = True
     """Whether test rows that stand in train too are looked for."""
 
+    @cached_property
+    def _fed(self) -> bytes:
+        """What a digest is fed of it."""
+        return _fed(to_json(self))
 
-@dataclass(frozen=True, slots=True)
+
+@dataclass(frozen=True)
 class Cell:
     """One model put to one task under one protocol with one seed: the unit of work."""
 
@@ -89,16 +100,21 @@ class Cell:
         """The cell as people read it; the seed stands there where it is not 0."""
         return _title(self.model.name, self.task.name, self.label, self.seed)
 
-    @property
+    @cached_property
     def id(self) -> str:
         """A name that is safe in a path, readable, and different for different cells.
 
         Settings that cannot change a score (device, batches) are not part of it.
         """
-        digest = hashlib.sha256()
-        told = to_json(self, without=("base", "suite"))
-        told["model"]["settings"] = {"precision": self.model.settings.precision}
-        feed(digest, told)
+        told = {
+            "options": _fed(to_json(self.options)),
+            "protocol": _fed(self.protocol),
+            "seed": _fed(self.seed),
+        }
+        parts = {"model": self.model._fed, "task": self.task._fed, **told}
+        digest = hashlib.sha256(f"map:{len(parts)}:".encode())
+        for name in sorted(parts):
+            digest.update(_fed(name) + parts[name])
         words = f"{self.model.name}-{self.task.name}-{self.protocol}-s{self.seed}"
         slug = re.sub(r"[^A-Za-z0-9_.]+", "-", words).strip("-.")[:80]
         return f"{slug}-{digest.hexdigest()[:8]}"
@@ -205,8 +221,8 @@ class Record:
     version: str = ""
     """The version of ptbench."""
     identity: Mapping[str, str] = field(default_factory=dict)
-    """All that can change a score, part by part (`ptbench.identity.cell_identity`): a cell whose parts are
-    all the same later is not run again."""
+    """All that can change a score, part by part (`ptbench.cellidentity.cell_identity`): a cell whose parts
+    are all the same later is not run again."""
     reused: str = ""
     """The run that it was measured in, where that is not this one."""
     slot: str = ""
@@ -269,6 +285,18 @@ class Report:
     records: tuple[Record, ...]
     standings: tuple[Standing, ...] = ()
     folder: Path = Path()
+
+
+class _Fed(bytearray):
+    """Takes what a digest is fed, so that what many cells share is prepared once."""
+
+    update = bytearray.extend
+
+
+def _fed(value: Any) -> bytes:
+    fed: Any = _Fed()
+    feed(fed, value)
+    return bytes(fed)
 
 
 def _label(protocol: str, options: Mapping[str, Any]) -> str:

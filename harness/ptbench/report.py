@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 COLUMNS = {
     "suite": "Name of the suite.",
     "run": "Name of the run: the folder under `results/<suite>/`.",
+    "reused": "The run that the cell was measured in, where that is another one.",
     "cell": "Id of the cell; `predictions/<cell>.parquet` has its predictions.",
     "model": "Name of the model in the suite.",
     "reference": "Model reference, `provider:name@revision`.",
@@ -51,8 +52,11 @@ COLUMNS = {
     "seed_share": "Share of the seeds in the variance of the mean; the rest is that of the examples.",
     "tied": "Whether it cannot be told apart from the best (95 % interval of the paired difference).",
     "caveat": "What to know of this value: why it is undefined, or by which convention it is 0.",
-    "status": "`ok`, `failed` (an error ended it) or `skipped` (the plan found that it cannot run).",
-    "error": "Why the cell failed or was skipped.",
+    "status": "`ok`; `failed`: an error ended it; `crashed`: its process died; `oom`: memory was too small; "
+    "`timeout`: it took longer than allowed; `skipped`: the plan found that it cannot run.",
+    "error": "Why the cell did not end well.",
+    "advice": "What to try then, where somebody knows.",
+    "log": "Log file of the cell within the folder of the run; empty where it said nothing.",
     "seconds": "Wall-clock seconds of features, fitting and prediction, without loading.",
     "load_seconds": "Seconds of loading the model; 0 where it was resident.",
     "embed_seconds": "Part of `seconds`: features.",
@@ -74,7 +78,10 @@ COLUMNS = {
     "weight_bytes": "Bytes of parameters and buffers in memory.",
     "peak_memory_mb": "Peak resident memory of the process during the cell, MiB; empty if unknown.",
     "device": "Device that the model ran on.",
+    "slot": "Slot that it ran in, such as `cpu:0` or `cuda:0+1`.",
     "precision": "Precision that it ran in.",
+    "batch": "The most that went through the model at once, padding included; where memory was short, with "
+    "what was asked for: `8192 tokens (16384 asked)`.",
     "trust": "What the suite allowed beyond the safe default: pickle, unpinned, remote_code, or "
     "`code NAME`, a factory of an installed package that it names.",
     "search": "Settings (epochs too) that were compared on validation; empty where nothing was chosen.",
@@ -192,6 +199,7 @@ def _row(record: Record, score: Score | None, standing: Standing | None) -> dict
         **{name: getattr(standing, name) if standing else None for name in _OF_STANDING},
         **{f"{how}_copies": (record.copies or {}).get(how) for how in ("exact", "near")},
         "search": searched(record),
+        "batch": "; ".join(map(_batch, batches(record))),
         "tied": standing.tied if standing else None,
         "caveat": score.caveat if score else "",
         **{name: getattr(record.cost, name) for name in _OF_COST},
@@ -211,7 +219,8 @@ def _row(record: Record, score: Score | None, standing: Standing | None) -> dict
 
 _SAME = (
     "suite", "run", "cell", "model", "reference", "task", "data", "kind", "protocol", "seed", "capability",
-    "split", "error", "device", "precision", "version", "started", "finished",
+    "split", "error", "advice", "log", "slot", "reused", "device", "precision", "version", "started",
+    "finished",
 )  # fmt: skip
 _OF_SCORE = ("value", "ci_low", "ci_high", "interval", "without_copies", "higher_is_better")
 _OF_STANDING = ("seeds", "seed_sd", "seed_share")
@@ -229,6 +238,23 @@ def searched(record: Record) -> int | None:
     """Return how many settings a cell compared on validation; None where nothing was chosen."""
     search = record.facts.get("search")
     return search if isinstance(search, int) and not isinstance(search, bool) and search > 1 else None
+
+
+def batches(record: Record) -> list[Mapping[str, Any]]:
+    """Return how much went through the model at once: ``unit``, ``asked`` and ``used``; some tell of two."""
+    told = record.facts.get("batch")
+    found = told if isinstance(told, Sequence) else (told,)
+    return [one for one in found if isinstance(one, Mapping) and {"unit", "asked", "used"} <= set(one)]
+
+
+def halved(record: Record) -> bool:
+    """Whether memory did not suffice for the batch that was asked for, and a smaller one was used."""
+    return any(batch["used"] != batch["asked"] for batch in batches(record))
+
+
+def _batch(batch: Mapping[str, Any]) -> str:
+    text = f"{batch['used']} {batch['unit']}"
+    return text if batch["used"] == batch["asked"] else f"{text} ({batch['asked']} asked)"
 
 
 def _shares(spent: Mapping[str, float]) -> dict[str, float | None]:

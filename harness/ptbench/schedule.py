@@ -2,24 +2,100 @@
 
 from __future__ import annotations
 
+import math
+from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import dataclass
 
+from ptbench.backlog import Group, Model, make_models
+from ptbench.forecast import forecast
 from ptbench.jobs import Job
+from ptbench.pace import GUESSED, MEASURED, Pace
+
+PARTS_PER_SLOT = 4
+"""Into how many parts a cell is split for each slot that is to help, where it has so many blocks."""
+WORTH = 0.1
+"""The share of its time that a cell must win for it to be split."""
+CRITICAL = {True: 0.8, False: 0.4}
+"""The share of the time that all slots still need from which on a chain of jobs is begun before anything else:
+where times were measured, and where they are guessed and may well be twice as long."""
+LOOKS = 8
+"""A slot that goes on with its model looks around once in so many times, when as many models are begun."""
+RANKS = 4
+"""Models that nobody has begun are put in order again when a job has ended for each four of them."""
+OVERDUE = 0.1
+"""The share of its expected time that a job which has taken longer already is thought to need still."""
+SHOWN = 256
+"""So many models that nobody has begun are looked at one by one for the time that remains."""
+
+
+@dataclass(slots=True, eq=False)
+class _Task:
+    """A job that was handed out."""
+
+    job: Job
+    group: Group
+    slot: int
+    began: float
+    estimated: float
+    """As the job says, without what was learnt since."""
+    expected: float
+    divisible: float
 
 
 class Schedule:
     """Hands out jobs to slots; whoever runs them asks for the next one and says when one has ended.
 
-    Slots are numbered from 0. Not for several threads.
+    Slots are numbered from 0. Not for several threads. Of the jobs that share features one computes them,
+    and the others wait until it has ended.
+
+    On one slot models come in the order of the jobs given, and the cells of a model together. On several
+    slots a slot stays with its model as long as there is work for it. After that it takes the model with
+    the most work that nobody has begun, or helps with one that would else last longer than all the rest.
+    A cell that would hold all others is split.
     """
 
     def __init__(self, jobs: Sequence[Job], slots: int, *, split: bool = False) -> None:
         """With ``split``, cells of several blocks may be handed out in parts."""
-        raise NotImplementedError
+        self._slots = slots
+        self._split = split and slots > 1
+        self._paces = {False: Pace(GUESSED), True: Pace(MEASURED)}
+        self._now = 0.0
+        self._left = len(jobs)
+        self._held: dict[int, Model] = {}
+        self._last: dict[int, Group] = {}
+        self._running: list[_Task] = []
+        self._begun: dict[str, Model] = {}
+        self._due: set[int] = set()
+        self._fresh = make_models(jobs, by_length=slots > 1)[::-1]
+        self._fresh_work = self._horizon = 0.0
+        self._longest: list[Model] = []
+        self._news = self._skipped = 0
+        self._rank()
+
+    @property
+    def over(self) -> bool:
+        """Whether every job was handed out and has ended."""
+        return self._left == 0
 
     def next(self, slot: int) -> Job | None:
         """Return what this slot does now; None: nothing for now, ask again when a job has ended."""
-        raise NotImplementedError
+        self._due.discard(slot)
+        model = self._model(slot)
+        if model is None:
+            return None
+        if not model.begun:
+            model.begun = True
+            self._fresh_work -= model.weight
+            self._begun[model.key] = model
+        group, last = model.first(), self._last.get(slot)
+        assert group is not None
+        if last is not None and last.model is model and last.ready and not self._urgency(model) > 1:
+            group = last
+        if self._split and group.divisible and (n := self._parts(slot, group)) > 1:
+            self._left += n
+            group.split(n)
+        return self._hand_out(slot, group)
 
     def ended(self, job: Job, seconds: float, *, lost: bool = False) -> None:
         """Take note that a job has ended after so many seconds.
@@ -28,16 +104,186 @@ class Schedule:
         has to be computed by another one. A part that is lost is not tried again: the whole cell computes
         what is missing.
         """
-        raise NotImplementedError
+        task = next((t for t in self._running if t.job is job), None)
+        task = task or next((t for t in self._running if t.job == job), None)
+        if task is None:
+            raise ValueError(f"{job.name} has ended, and was not running")
+        self._running.remove(task)
+        self._now = max(self._now, task.began + seconds)
+        self._left -= 1
+        self._news += 1
+        group = task.group
+        if lost:
+            self._held.pop(task.slot, None)
+            self._last.pop(task.slot, None)
+        else:
+            self._due.add(task.slot)
+            who = group.model.who(job.cell.label)
+            self._paces[job.measured].learn(task.estimated, seconds, who)
+        group.ended(job, task.divisible, lost=lost)
+        if group.model.waiting:
+            self._begun[group.model.key] = group.model
 
-    @property
-    def over(self) -> bool:
-        """Whether every job was handed out and has ended."""
-        raise NotImplementedError
-
-    def remaining(self) -> tuple[float, float, float] | None:
+    def remaining(self, since: float = 0.0) -> tuple[float, float, float] | None:
         """Return the seconds until all is done, as an estimate with its 80 % interval (low, high).
 
-        In the order (estimate, low, high); None where nothing can be said yet.
+        In the order (estimate, low, high); None where nothing can be said yet. ``since`` is how many seconds
+        ago a job ended last or, before the first one, all began: the schedule has no clock.
         """
-        raise NotImplementedError
+        if self.over:
+            return 0.0, 0.0, 0.0
+        known = [measured for measured, pace in self._paces.items() if pace.seen]
+        if not known and not (self._running and all(task.job.measured for task in self._running)):
+            return None
+        spread = self._paces[known[0] if known else True].spread()
+        rests = [self._rest(task, since) for task in self._running]
+        pieces = [
+            self._factor(model, group.jobs[-1].cell.label) * (model.load + group.chain)
+            for model in (*(m for m in self._fresh[-SHOWN:] if not m.begun), *self._begun.values())
+            if (group := model.first()) is not None
+        ]
+        fluid = max(0.0, self._waiting() - sum(pieces))
+        return forecast(rests, pieces, fluid, self._slots, spread)
+
+    def _model(self, slot: int) -> Model | None:
+        """Choose what a slot works with."""
+        held = self._held.get(slot)
+        held = held if held is not None and held.first() is not None else None
+        if self._slots == 1:
+            return held or _top(self._fresh)
+        if held is not None and self._skipped * LOOKS < len(self._begun):
+            self._skipped += 1
+            return held
+        self._skipped = 0
+        if self._news * RANKS >= len(self._fresh):
+            self._rank()
+        self._horizon = self._span()
+        alone = self._alone(slot)
+        urgent = held
+        most = max(1.0, self._urgency(held) if held is not None else 0.0)
+        for model in (_top(self._longest), *(m for m in self._begun.values() if m.key in alone)):
+            if model is not None and (urgency := self._urgency(model)) > most:
+                urgent, most = model, urgency
+        if urgent is not None:
+            return urgent
+        chosen = _top(self._fresh)
+        limit = self._horizon if chosen is not None else 0.0
+        for key, seconds in alone.items():
+            if seconds > limit:
+                chosen, limit = self._begun[key], seconds
+        return chosen
+
+    def _alone(self, slot: int) -> dict[str, float]:
+        """Return the models that others work with and that would be done earlier with the help of a slot.
+
+        With each, after how many seconds the others would be done with it alone.
+        """
+        rests: dict[str, list[float]] = defaultdict(list)
+        for task in self._running:
+            rests[task.group.model.key].append(self._rest(task))
+        for due in self._due if self._running else ():  # it will ask in a moment
+            if due in self._held:
+                rests[self._held[due].key].append(0.0)
+        found = {}
+        for model in self._begun.values():
+            group, busy = model.first(), rests[model.key]
+            if group is None or self._held.get(slot) is model:
+                continue
+            alone = (self._work(model) + sum(busy)) / len(busy) if busy else math.inf
+            if self._factor(model, group.jobs[-1].cell.label) * (model.load + group.chain) < alone:
+                found[model.key] = alone
+        return found
+
+    def _urgency(self, model: Model) -> float:
+        """Return what a model can begin with, as a share of what would hold the others; above 1 it does."""
+        group = model.first()
+        if group is None:
+            return 0.0
+        seconds = self._factor(model, group.jobs[-1].cell.label) * group.chain
+        return seconds / max(CRITICAL[model.measured] * self._horizon, 1e-9)
+
+    def _parts(self, slot: int, group: Group) -> int:
+        """Return into how many parts the next job of a group is split, 1: it is not.
+
+        A part is taken to cost its share of what can be divided, and the loading of the model where the slot
+        does not hold it.
+        """
+        model, job = group.model, group.jobs[-1]
+        if group.parts or job.blocks < 2:
+            return 1
+        factor = self._factor(model, job.cell.label)
+        load, work = factor * model.load, factor * group.divisible
+        here = factor * group.chain + (0.0 if self._held.get(slot) is model else load)
+        if work < load or here <= self._span():
+            return 1
+        rests = [0.0] * self._slots
+        for task in self._running:
+            rests[task.slot] = self._rest(task)
+        # As many help as it takes to be done when all else is.
+        room = _level(rests, self._waiting()) - load - (here - work)
+        helpers = min(self._slots, job.blocks)
+        if room * helpers > work:
+            helpers = math.ceil(work / room)
+        won = work - load - work / helpers
+        return min(job.blocks, PARTS_PER_SLOT * helpers) if won > WORTH * here else 1
+
+    def _hand_out(self, slot: int, group: Group) -> Job:
+        model = group.model
+        job, estimated, divisible = group.take()
+        if self._held.get(slot) is not model:
+            estimated += model.load
+        expected = estimated * self._factor(model, job.cell.label)
+        self._held[slot], self._last[slot] = model, group
+        self._running.append(_Task(job, group, slot, self._now, estimated, expected, divisible))
+        if not model.waiting:
+            self._begun.pop(model.key, None)
+        return job
+
+    def _rank(self) -> None:
+        """Put what nobody has begun in order, the next one last, with what was learnt since."""
+        self._news = 0
+        self._fresh = [model for model in self._fresh if not model.begun]
+        for model in self._fresh:
+            model.weight = self._work(model) + self._factor(model, "") * model.load
+        self._fresh_work = math.fsum(model.weight for model in self._fresh)
+        if self._slots > 1:
+            self._fresh.sort(key=lambda model: model.weight)
+            self._longest = sorted(self._fresh, key=self._urgency)
+
+    def _span(self) -> float:
+        """Return the seconds that all slots would still have to work if nothing held them."""
+        return (self._waiting() + sum(map(self._rest, self._running))) / self._slots
+
+    def _waiting(self) -> float:
+        """Return the seconds of work that was not handed out."""
+        return self._fresh_work + sum(map(self._work, self._begun.values()))
+
+    def _work(self, model: Model) -> float:
+        """Return the seconds of what was not handed out of a model, loading aside."""
+        return sum(self._factor(model, label) * seconds for label, seconds in model.sums.items())
+
+    def _rest(self, task: _Task, since: float = 0.0) -> float:
+        """Return the seconds that a running job still takes."""
+        return max(task.expected - (self._now + since - task.began), OVERDUE * task.expected)
+
+    def _factor(self, model: Model, label: str) -> float:
+        return self._paces[model.measured].factor(model.who(label))
+
+
+def _top(models: list[Model]) -> Model | None:
+    """Return the last one that nobody has begun; those behind it are dropped."""
+    while models and models[-1].begun:
+        models.pop()
+    return models[-1] if models else None
+
+
+def _level(ready: list[float], work: float) -> float:
+    """Return when slots that are ready at these times have done so much work, all ending together."""
+    total = 0.0
+    ready = sorted(ready)
+    for n, time in enumerate(ready, start=1):
+        total += time
+        level = (work + total) / n
+        if n == len(ready) or level <= ready[n]:
+            return level
+    return 0.0

@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 
 from ptbench.data import Predictions, Unread
+from ptbench.durable import flush_folder, part_of, place
 from ptbench.errors import DataError, UsageError
 from ptbench.journal import read_records, standing_from_json
 from ptbench.plain import to_json
@@ -36,7 +37,7 @@ def create_run(results: Path, suite: str) -> Path:
 
     Two runs that start in the same second get different folders.
     """
-    parent = results.resolve() / slug(suite)  # a plugin may change the working directory
+    parent = suite_folder(results, suite)
     stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
     try:
         parent.mkdir(parents=True, exist_ok=True)
@@ -47,10 +48,17 @@ def create_run(results: Path, suite: str) -> Path:
             except FileExistsError:
                 continue
             (folder / PREDICTIONS).mkdir()
+            for made in (folder, parent, parent.parent):
+                flush_folder(made)
             return folder
     except OSError as error:
         raise UsageError(f"results cannot be written to {parent}: {error.strerror}; use --output") from None
     raise UsageError(f"no free name for a run in {parent}")
+
+
+def suite_folder(results: Path, suite: str) -> Path:
+    """Return where the runs of a suite lie."""
+    return results.resolve() / slug(suite)  # a plugin may change the working directory
 
 
 def slug(text: str) -> str:
@@ -65,12 +73,9 @@ def slug(text: str) -> str:
 def write_json(path: Path, data: Any) -> None:
     """Write JSON so that a reader sees the old file or the new one, never half of it."""
     text = json.dumps(to_json(data), indent=2, allow_nan=False) + "\n"
-    part = path.with_name(path.name + ".part")
-    with part.open("w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    part.replace(path)
+    part = part_of(path)
+    part.write_text(text, "utf-8")
+    place(part, path)
 
 
 def read_report(folder: Path) -> Report:
@@ -122,10 +127,10 @@ def write_predictions(path: Path, *runs: Predictions) -> None:
     table = table.replace_schema_metadata(
         {"labels": json.dumps([_utf8(label) for label in predictions.labels])}
     )
-    part = path.with_name(path.name + ".part")
+    part = part_of(path)
     width = sum(int(np.prod(predictions[name].shape[1:])) for name in predictions)
     pq.write_table(table, part, row_group_size=max(1024, ROW_GROUP_NUMBERS // width))
-    part.replace(path)
+    place(part, path)
 
 
 def unread_name(task: str) -> str:
@@ -142,12 +147,12 @@ def unread_name(task: str) -> str:
 def write_unread(path: Path, rows: Iterable[Unread]) -> None:
     """List rows that could not be read, so that people can mend them."""
     path.parent.mkdir(exist_ok=True)
-    part = path.with_name(f"{path.name}.{os.getpid()}.part")  # another process may write the same list
+    part = part_of(path.with_name(f"{path.name}.{os.getpid()}"))  # another process may write the same list
     with part.open("w", encoding="utf-8", newline="") as file:
         table = csv.writer(file)
         table.writerow(["split", "id", "reason", "message"])
         table.writerows([_utf8(row.split), _utf8(row.id), row.reason, _utf8(row.message)] for row in rows)
-    part.replace(path)
+    place(part, path)
 
 
 def read_runs(path: Path, wanted: Sequence[str]) -> list[Predictions]:

@@ -25,8 +25,14 @@ SETTINGS: Mapping[str, tuple[type, ...]] = {
     "batch_tokens": (int,),
     "batch_size": (int,),
 }
+RUN_KEYS: Mapping[str, tuple[type, ...]] = {
+    "executor": (str,),
+    "devices": (str,),
+    "timeout": (float,),
+    "canonical": (bool,),
+}
 DEVICE = r"auto|cpu|mps|cuda(:\d+)?"
-PRECISIONS = ("fp32", "bf16", "fp16")
+PRECISIONS = ("auto", "fp32", "bf16", "fp16")
 TASK_KEYS: Mapping[str, tuple[type, ...]] = {
     "use": (str,),
     "adapter": (str,),
@@ -83,6 +89,8 @@ class Suite:
     """Everything that is wrong with its shape; what is well-formed can be planned all the same."""
     published: tuple[Published, ...] = ()
     inspect: InspectTable | None = None
+    run: Mapping[str, Any] = field(default_factory=dict)
+    """``[run]``: executor, devices, timeout, and options of the executor, whose names are not yet checked."""
 
 
 def load_suite(path: Path) -> Suite:
@@ -110,7 +118,7 @@ class _Reader(Shape):
 
     def suite(self, data: Mapping[str, Any], text: str) -> Suite:
         tables = dict.fromkeys(("suite", "settings", "models", "tasks"), (dict,))
-        keys = {**tables, "grid": (list,), "published": (list,), "inspect": (dict,)}
+        keys = {**tables, "grid": (list,), "published": (list,), "inspect": (dict,), "run": (dict,)}
         top = self.table(data, keys, "the top level")
         head = self.table(
             top.get("suite", {}),
@@ -155,7 +163,16 @@ class _Reader(Shape):
             mistakes=tuple(self.mistakes),
             published=tuple(figure for figure in figures if figure),
             inspect=inspect,
+            run=self.run(top.get("run", {})),
         )
+
+    def run(self, table: Mapping[str, Any]) -> Mapping[str, Any]:
+        if not self.plain(table, "[run]", ""):
+            return {}
+        known = self.typed({k: v for k, v in table.items() if k in RUN_KEYS}, RUN_KEYS, "[run]")
+        if known.get("timeout", 1) <= 0:
+            self.wrong("[run]", f"key 'timeout' is {known['timeout']}; seconds above 0 were expected")
+        return {**{k: v for k, v in table.items() if k not in RUN_KEYS}, **known}
 
     def checked(self, entry: Entry, check: Callable[[Entry], None]) -> Entry:
         """Return an entry marked as broken where a check of it finds a mistake."""
@@ -220,7 +237,7 @@ class _Reader(Shape):
 
     def settings(self, table: Any, where: str) -> Mapping[str, Any]:
         checked = self.table(table, SETTINGS, where)
-        precision = checked.get("precision", "fp32")
+        precision = checked.get("precision", "auto")
         if precision not in PRECISIONS:
             self.wrong(where, f"key 'precision' is '{precision}'; {nearest(precision, PRECISIONS)}")
         for key in ("batch_tokens", "batch_size"):

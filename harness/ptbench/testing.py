@@ -22,6 +22,7 @@ import numpy as np
 
 from ptbench.catalog import Catalog, Plugin, load_plugin
 from ptbench.data import Examples, Predictions, Rows, Task
+from ptbench.executorkit import check_executor
 from ptbench.model import (
     Capability,
     Embedder,
@@ -35,7 +36,6 @@ from ptbench.model import (
 from ptbench.offers import (
     Adapter,
     DataRequest,
-    Executor,
     Metric,
     Provider,
     Reporter,
@@ -202,19 +202,6 @@ def check_reporter(reporter: Reporter, folder: Path) -> Sequence[Path]:
         assert path.is_file(), f"reporter '{reporter.name}' says it wrote {path}, which is not there"
         assert path.resolve().is_relative_to(folder.resolve()), f"{path} is outside of the run's folder"
     return written
-
-
-def check_executor(executor: Executor) -> None:
-    """Check an executor's promises: one record per cell, and closing it stops it."""
-    cells = [_cell(seed) for seed in range(5)]
-    records = list(executor.run(cells, _record))
-    assert sorted(r.cell for r in records) == sorted(c.id for c in cells), "not one record per cell"
-    running = executor.run(cells, _record)
-    next(running)
-    close = getattr(running, "close", None)
-    assert close is not None, f"executor '{executor.name}' returned an iterator that cannot be closed"
-    close()
-    assert next(running, None) is None, f"executor '{executor.name}' goes on after it was closed"
 
 
 def sample_report(folder: Path) -> Report:

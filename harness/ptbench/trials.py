@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ptbench.data import Examples, Task
+from ptbench.data import Columns, Examples, Task
 from ptbench.errors import ProtocolError
 from ptbench.features import Sides, extract, sides_of
-from ptbench.model import Embedder, Model
+from ptbench.model import Embedder, Model, Predictor
 from ptbench.offers import Kind, Protocol, Trial
 
 
@@ -36,10 +36,14 @@ def make_trial(
 
     def features(split: str) -> Sides:
         examples = task.split(split).examples
-        return extract(embedder(), examples, sides_of(examples, kind), who).sides
+        return extract(embedder(), examples, sides_of(examples, kind), who)[0].sides
 
     def embed(examples: Examples) -> NDArray[np.float32]:
         return embedder().embed(examples)
+
+    def predict(examples: Examples) -> Columns:
+        assert isinstance(model, Predictor)
+        return model.predict(examples)
 
     return Trial(
         model=model,
@@ -49,6 +53,7 @@ def make_trial(
         seed=seed,
         features=features,
         phase=lambda name: nullcontext(),
+        predict=predict,
         embed=embed,
         scratch=scratch,
     )

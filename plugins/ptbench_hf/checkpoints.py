@@ -23,6 +23,8 @@ BUFFERS = (
     "inv_freq",
     "embed_positions.weights",
 )
+TOLD = (".json", ".txt", ".model", ".codes", ".tiktoken", ".jinja")
+"""How the files of a checkpoint end that hold configuration, tokenizer and pooling."""
 TOKEN_EMBEDDINGS = ("embed", "wte", "shared", "word_embedding")
 HEADS = (
     *("pooler", "classifier", "classification_head", "pre_classifier", "score", "head", "qa_outputs"),
@@ -76,6 +78,12 @@ class Checkpoint:
         """The weight files that are used for a capability."""
         dense = self.dense if capability is Capability.EMBED else ()
         return self.weights.files + tuple(file for _, weights in dense for file in weights.files)
+
+    def parts(self, capability: Capability) -> Mapping[str, tuple[Path, ...]]:
+        """Return the files that it is made of: weights, and all that says what is done to an example."""
+        folders = {self.root, self.folder, *(path for path in self.root.glob("[0-9]*_*") if path.is_dir())}
+        small = {path for folder in folders for path in folder.iterdir() if path.suffix in TOLD}
+        return {"weights": self.files(capability), "preprocessing": tuple(sorted(small))}
 
     def trust(self, capability: Capability) -> tuple[str, ...]:
         """What the suite allowed for its files, where it is used."""

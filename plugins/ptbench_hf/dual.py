@@ -52,6 +52,7 @@ def describe_dual(checkpoint: Checkpoint) -> ModelDescription:
         inputs=INPUTS,
         parameters=None if tensors is None else sum(sizes),
         trust=checkpoint.trust(Capability.EMBED),
+        files=checkpoint.parts(Capability.EMBED),
     )
 
 

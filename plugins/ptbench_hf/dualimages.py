@@ -17,12 +17,10 @@ from torch import Tensor, nn
 
 from ptbench import DataError, Examples, ModelError
 from ptbench_hf.quiet import brief, quiet
-from ptbench_torch.batching import Index
-from ptbench_torch.collect import collect
+from ptbench_torch.batching import Batching, Index
+from ptbench_torch.collect import collect, timed
 from ptbench_torch.images import read_image
 
-BATCH_SIZE = {"cpu": 8, "mps": 64, "cuda": 256}
-"""Images in a batch where the settings leave it open: as for the models of ptbench_vision."""
 AHEAD = 2
 """Batches that are decoded while the model computes."""
 MAX_THREADS = 16
@@ -50,7 +48,7 @@ class ImageEngine:
     """From the output of the tower to one row per image."""
     device: torch.device
     dtype: torch.dtype
-    batch_size: int
+    batching: Batching
     width: int
     seconds: dict[str, float] = field(
         default_factory=lambda: {"decode": 0.0, "transfer": 0.0, "compute": 0.0}
@@ -61,13 +59,18 @@ class ImageEngine:
 
         Raises `ModelError` where a number is not finite, `DataError` where an image cannot be read.
         """
-        order = np.arange(len(examples))
-        batches = [order[i : i + self.batch_size] for i in range(0, len(order), self.batch_size)]
+        batches = self.batching.cut(np.ones(len(examples), np.int64))
         started = time.perf_counter()
         waited = {"decode": 0.0, "transfer": 0.0}
         with quiet():
-            pixels = self._pixels(examples, batches)
-            result = collect(batches, lambda rows: self._step(pixels, waited), width=self.width)
+            pixels = self._pixels(examples, [batch.rows for batch in batches])
+            result = collect(
+                batches,
+                lambda some: self._step(some, waited),
+                batching=self.batching,
+                width=self.width,
+                fed=timed(pixels, waited),
+            )
         for name, seconds in waited.items():
             self.seconds[name] += seconds
         self.seconds["compute"] += time.perf_counter() - started - sum(waited.values())
@@ -121,15 +124,12 @@ class ImageEngine:
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
 
-    def _step(self, pixels: Iterator[Tensor], waited: dict[str, float]) -> Tensor:
+    def _step(self, pixels: Tensor, waited: dict[str, float]) -> Tensor:
         started = time.perf_counter()
-        batch = next(pixels)
-        ready = time.perf_counter()
         if self.device.type == "cuda":  # from pinned memory the copy runs beside the computation
-            batch = batch.pin_memory().to(self.device, self.dtype, non_blocking=True)
+            batch = pixels.pin_memory().to(self.device, self.dtype, non_blocking=True)
         else:
-            batch = batch.to(self.device, self.dtype)
-        waited["decode"] += ready - started
-        waited["transfer"] += time.perf_counter() - ready
+            batch = pixels.to(self.device, self.dtype)
+        waited["transfer"] += time.perf_counter() - started
         rows: Tensor = self.finish(self.tower(batch))
         return rows

@@ -14,15 +14,18 @@ from torch import Tensor, nn
 from ptbench import Examples, ModelError, ModelFacts, Operations, Settings
 from ptbench_hf.checkpoints import Checkpoint
 from ptbench_hf.dual import FILLED, check_dual, image_versions, processing_digest
-from ptbench_hf.dualimages import BATCH_SIZE, ImageEngine, ImageTower
-from ptbench_hf.engine import TOLERANCE, Engine
+from ptbench_hf.dualimages import ImageEngine, ImageTower
+from ptbench_hf.engine import Engine
 from ptbench_hf.loading import length_limit, load_dual, load_image_processor, load_tokenizer
 from ptbench_hf.quiet import explained, quiet
+from ptbench_hf.spreading import refuse_spread
 from ptbench_hf.textmodels import preprocessing_digest
 from ptbench_hf.tokens import TextReader, Tokens
-from ptbench_torch.device import batch_tokens, find_device, find_dtype
+from ptbench_torch.device import find_device, find_dtype, image_batching, text_batching
+from ptbench_torch.memory import saying
 from ptbench_torch.operations import count_operations
 from ptbench_torch.parameters import count_parameters, weight_bytes
+from ptbench_torch.precision import chosen_precision, fallback_note, unsafe
 
 
 class DualEmbedder:
@@ -30,24 +33,24 @@ class DualEmbedder:
 
     def __init__(self, checkpoint: Checkpoint, settings: Settings, facts: ModelFacts) -> None:
         check_dual(checkpoint)
+        refuse_spread(checkpoint, "a dual encoder")
         device = find_device(settings.device)
-        dtype = find_dtype(settings.precision, device)
         processor = load_image_processor(checkpoint)
         tokenizer = load_tokenizer(checkpoint)
-        loaded, left = load_dual(checkpoint, dtype)
-        model: Any = loaded.to(device)
         finish = Features(normalize=bool(checkpoint.wishes.normalize))
-        reader, said = _reader(checkpoint, tokenizer, model)
-        with explained(checkpoint.root, "cannot run on a first text"):
-            texts = Engine(
-                TextTower(model), finish, reader, device, batch_tokens(settings.batch_tokens, device)
-            ).tried(TOLERANCE[settings.precision])
-        batch_size = settings.batch_size or BATCH_SIZE.get(device.type, BATCH_SIZE["cpu"])
-        images = ImageEngine(ImageTower(model), processor, finish, device, dtype, batch_size, texts.width)
-        with explained(checkpoint.root, "cannot run on a first image"), torch.inference_mode():
-            width = int(finish(images.tower(images.first())).shape[1])
-        if width != texts.width:
-            raise ModelError(f"{checkpoint.root}: {width} numbers for an image, {texts.width} for a text")
+
+        def started(precision: str) -> _Started:
+            return _start(checkpoint, settings, device, processor, tokenizer, finish, precision)
+
+        precision = chosen_precision(settings.precision, device)
+        towers, notes = started(precision), facts.notes
+        if precision not in (settings.precision, "fp32"):
+            full = started("fp32")
+            if why := unsafe(towers.text, full.text) or unsafe(towers.image, full.image):
+                towers, precision = full, "fp32"
+                notes += (fallback_note(why),)
+        model, left, reader = towers.model, towers.left, towers.texts.reader
+        texts, images = towers.texts, towers.images
         self._texts, self._images = texts, images
         digest = preprocessing_digest(checkpoint, reader)
         how = type(processor).__name__  # of one name, one works on PIL's images, another one on tensors
@@ -57,15 +60,15 @@ class DualEmbedder:
             parameters=count_parameters(model),
             preprocessing=processing_digest(digest, checkpoint, *done),
             device=str(device),
-            precision=settings.precision,
+            precision=precision,
+            notes=notes,
             weight_bytes=weight_bytes(model),
             extra={
                 **facts.extra,
                 "architecture": type(model).__name__,
-                "max_length": said,
+                "max_length": towers.said,
                 "preprocessing": how,
                 "normalize": bool(checkpoint.wishes.normalize),
-                "batch_size": batch_size,
                 **_scale(model),
                 **({"unused_weights": ", ".join(left)} if left else {}),
             },
@@ -83,12 +86,21 @@ class DualEmbedder:
     @property
     def facts(self) -> ModelFacts:
         """What is known of it; its operations are those of an image. Texts that were cut off are counted."""
-        reader = self._texts.reader
-        counts = {"truncated": reader.truncated, **({"mended": reader.mended} if reader.mended else {})}
+        texts, images = self._texts.batching, self._images.batching
+        counts = self._texts.reader.counts()
+        for name, count in (*texts.counts().items(), *images.counts().items()):
+            counts[name] = counts.get(name, 0) + count
         seconds = dict(self._images.seconds)
         for name, spent in self._texts.seconds.items():
             seconds[name] = seconds.get(name, 0.0) + spent
-        return replace(self._facts, counts=counts, seconds=seconds, operations=self._operations)
+        return replace(
+            self._facts,
+            counts=counts,
+            seconds=seconds,
+            operations=self._operations,
+            extra={**self._facts.extra, "batch": [texts.facts(), images.facts()]},
+            notes=self._facts.notes + texts.notes() + images.notes(),
+        )
 
     def embed(self, examples: Examples) -> NDArray[np.float32]:
         """Return float32[n, d], one row per image, or per text where there are no images.
@@ -100,6 +112,53 @@ class DualEmbedder:
             columns = ", ".join(examples.columns) or "none"
             raise ModelError(f"a dual encoder reads the column image or text; the examples have: {columns}")
         return self._images.run(examples) if there == ["image"] else self._texts.run(examples)
+
+
+@dataclass(frozen=True, slots=True)
+class _Started:
+    """Both towers in one precision, with what they gave for a first text and a first image."""
+
+    model: Any
+    left: tuple[str, ...]
+    said: int | str
+    texts: Engine
+    images: ImageEngine
+    text: Tensor
+    image: Tensor
+
+
+def _start(
+    checkpoint: Checkpoint,
+    settings: Settings,
+    device: torch.device,
+    processor: Any,
+    tokenizer: Any,
+    finish: Features,
+    precision: str,
+) -> _Started:
+    dtype = find_dtype(precision, device)
+    with saying(f"the weights in {precision}", device):
+        loaded, left = load_dual(checkpoint, dtype)
+        model: Any = loaded.to(device)
+    reader, said = _reader(checkpoint, tokenizer, model)
+    texts = Engine(
+        TextTower(model), finish, reader, device, text_batching(settings, device, reader.max_length)
+    )
+    with explained(checkpoint.root, "cannot run on a first text"), saying("a first text", device):
+        texts, text = texts.tried(precision)
+    images = ImageEngine(
+        ImageTower(model), processor, finish, device, dtype, image_batching(settings, device), texts.width
+    )
+    with (
+        explained(checkpoint.root, "cannot run on a first image"),
+        saying("a first image", device),
+        torch.inference_mode(),
+    ):
+        image = finish(images.tower(images.first()))
+    if image.shape[1] != texts.width:
+        widths = f"{image.shape[1]} numbers for an image, {texts.width} for a text"
+        raise ModelError(f"{checkpoint.root}: {widths}")
+    return _Started(model, left, said, texts, images, text, image)
 
 
 class TextTower(nn.Module):

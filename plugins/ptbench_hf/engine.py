@@ -17,16 +17,20 @@ from ptbench_hf.checkpoints import Checkpoint
 from ptbench_hf.loading import length_limit, load_tokenizer, takes
 from ptbench_hf.profiling import TOKENS, Whole
 from ptbench_hf.quiet import explained, quiet
+from ptbench_hf.spreading import check_spread, spread_over
 from ptbench_hf.tokens import TextReader, Tokens
-from ptbench_torch.batching import Index, token_batches
+from ptbench_torch.batching import Batching, Index
 from ptbench_torch.collect import collect
-from ptbench_torch.device import batch_tokens, find_device, find_dtype
+from ptbench_torch.device import find_device, find_dtype, text_batching
+from ptbench_torch.memory import OutOfMemory, release, saying
 from ptbench_torch.operations import count_operations
 from ptbench_torch.parameters import weight_bytes
+from ptbench_torch.precision import chosen_precision, fallback_note, unsafe
 
 FIRST_TEXTS = ("to be or not to be", "to be or not to be, that is the question, and so on")
 TOLERANCE = {"fp32": 1e-4, "bf16": 5e-2, "fp16": 5e-2}
 """Relative difference that padding may make, above rounding in each precision."""
+Load = Callable[[Checkpoint, torch.dtype], tuple[nn.Module, tuple[str, ...]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,25 +42,25 @@ class Engine:
     """From the output of ``module`` and the attention mask to one row per example."""
     reader: TextReader
     device: torch.device
-    budget: int
+    batching: Batching
     width: int = 0
     """Numbers in a row."""
-    even: bool = False
-    """Whether padding changes what the module gives, so that only texts of one length go together."""
     seconds: dict[str, float] = field(default_factory=lambda: {"decode": 0.0, "compute": 0.0})
     """What its time went to: tokenizing, and the rest."""
 
     def run(self, examples: Examples) -> NDArray[np.float32]:
         """Return float32[n, width], in the order of examples.
 
-        Raises `ModelError` where a number is not finite.
+        Raises `ModelError` where a number is not finite, or memory does not hold one of them.
         """
         started = time.perf_counter()
         with quiet():
             tokens = self.reader.read(examples)
             read = time.perf_counter()
-            batches = token_batches(tokens.lengths, self.budget, even=self.even)
-            result = collect(batches, lambda rows: self._step(tokens, rows), width=self.width)
+            batches = self.batching.cut(tokens.lengths)
+            result = collect(
+                batches, lambda rows: self._step(tokens, rows), batching=self.batching, width=self.width
+            )
         self.seconds["decode"] += read - started
         self.seconds["compute"] += time.perf_counter() - read
         broken = int((~np.isfinite(result).all(axis=1)).sum())
@@ -64,17 +68,18 @@ class Engine:
             raise ModelError(f"{broken} of {len(result)} outputs are not finite numbers: try precision fp32")
         return result
 
-    def tried(self, tolerance: float) -> Engine:
-        """Return the engine with what a first run tells: its width, and whether padding leaks.
+    def tried(self, precision: str) -> tuple[Engine, Tensor]:
+        """Return the engine with what a first run tells: its width, and whether padding leaks; and the rows.
 
         XLNet's head and convolutions over tokens read the padding: their scores depend on the batch.
         """
         tokens = self.first_tokens()
         with torch.inference_mode():
             alone = self._step(tokens, np.array([0])).float()
-            beside = self._step(tokens, np.array([0, 1])).float()[:1]
-        leak = (alone - beside).abs().max() > tolerance * alone.abs().max()
-        return replace(self, width=alone.shape[1], even=bool(leak))
+            both = self._step(tokens, np.array([0, 1])).float()
+        leak = (alone - both[:1]).abs().max() > TOLERANCE[precision] * alone.abs().max()
+        batching = replace(self.batching, even=bool(leak))
+        return replace(self, width=alone.shape[1], batching=batching), both
 
     def first_tokens(self) -> Tokens:
         """Return a short text and a longer one, to try the module with."""
@@ -84,7 +89,9 @@ class Engine:
 
     def inputs(self, tokens: Tokens, rows: Index) -> dict[str, Tensor]:
         """Return what the module takes for these rows, on its device."""
-        return {name: self._move(array) for name, array in tokens.batch(rows, self.reader.pad).items()}
+        width = self.batching.width(tokens.lengths[rows])
+        arrays = tokens.batch(rows, self.reader.pad, width)
+        return {name: self._move(array) for name, array in arrays.items()}
 
     def _step(self, tokens: Tokens, rows: Index) -> Tensor:
         inputs = self.inputs(tokens, rows)
@@ -102,17 +109,59 @@ def start_engine(
     checkpoint: Checkpoint,
     settings: Settings,
     facts: ModelFacts,
-    load: Callable[[Checkpoint, torch.dtype], tuple[nn.Module, tuple[str, ...]]],
+    load: Load,
     finish: nn.Module,
     *,
     prompt: str,
 ) -> tuple[Engine, ModelFacts]:
-    """Load a checkpoint onto its device; return the engine, and the facts with what was found."""
+    """Load a checkpoint onto its device; return the engine, and the facts with what was found.
+
+    With precision ``auto`` a lower one is taken only where its first rows are near those in float32.
+    """
     device = find_device(settings.device)
-    dtype = find_dtype(settings.precision, device)
+    if checkpoint.wishes.spread:
+        check_spread(checkpoint, device)
     tokenizer = load_tokenizer(checkpoint)
-    loaded, left = load(checkpoint, dtype)
-    module: Any = loaded.to(device)
+    notes: tuple[str, ...] = ()
+
+    def started(precision: str) -> tuple[Engine, Tensor, dict[str, Any]]:
+        return _started(checkpoint, settings, load, finish, tokenizer, prompt, device, precision)
+
+    precision = chosen_precision(settings.precision, device)
+    engine, rows, extra = started(precision)
+    if precision not in (settings.precision, "fp32"):
+        try:
+            full = started("fp32")
+        except OutOfMemory:  # then there is no choice
+            release(device)
+        else:
+            if why := unsafe(rows, full[1]):
+                precision, engine, extra = "fp32", full[0], full[2]
+                notes = (fallback_note(why),)
+    return engine, replace(
+        facts,
+        device=str(device),
+        precision=precision,
+        weight_bytes=weight_bytes(engine.module, finish),
+        extra={**facts.extra, **extra},
+        notes=facts.notes + notes,
+    )
+
+
+def _started(
+    checkpoint: Checkpoint,
+    settings: Settings,
+    load: Load,
+    finish: nn.Module,
+    tokenizer: Any,
+    prompt: str,
+    device: torch.device,
+    precision: str,
+) -> tuple[Engine, Tensor, dict[str, Any]]:
+    """Load a checkpoint in one precision; return the engine, its first rows, and what there is to tell."""
+    with saying(f"the weights in {precision}", device):
+        loaded, left = load(checkpoint, find_dtype(precision, device))
+        module: Any = loaded if checkpoint.wishes.spread else loaded.to(device)
     max_length, said = length_limit(checkpoint, tokenizer, module)
     reader = TextReader(
         tokenizer,
@@ -125,21 +174,21 @@ def start_engine(
     module.config.use_cache = False  # a decoder would keep keys and values for a next token
     if getattr(module.config, "pad_token_id", None) is None:
         module.config.pad_token_id = reader.pad  # by it the head of a decoder finds the last token
-    engine = Engine(module, finish.to(device), reader, device, batch_tokens(settings.batch_tokens, device))
-    with explained(checkpoint.root, "cannot run on a first text"):
-        engine = engine.tried(TOLERANCE[settings.precision])
-    extra = {**facts.extra, "architecture": type(module).__name__, "max_length": said}
+    batching = text_batching(settings, device, max_length)
+    engine = Engine(module, finish.to(device), reader, device, batching)
+    with explained(checkpoint.root, "cannot run on a first text"), saying("a first text", device):
+        engine, rows = engine.tried(precision)
+    extra = {"architecture": type(module).__name__, "max_length": said}
+    attention = getattr(module.config, "_attn_implementation", None)
+    if attention:
+        extra["attention"] = attention
     if left:
         extra["unused_weights"] = ", ".join(left)
-    if engine.even:
+    if engine.batching.even:
         extra["batches"] = "texts of one length (padding would change the output)"
-    return engine, replace(
-        facts,
-        device=str(device),
-        precision=settings.precision,
-        weight_bytes=weight_bytes(module, finish),
-        extra=extra,
-    )
+    if checkpoint.wishes.spread:
+        extra["spread"] = spread_over(module)
+    return engine, rows, extra
 
 
 def operations_of(engine: Engine) -> Operations | None:

@@ -6,20 +6,36 @@ data set is never run.
 
 from __future__ import annotations
 
+import errno
 import json
 import re
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from copy import copy
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from ptbench import DataDescription, DataError, DataRequest, Download, Option, Rows, Source
+from ptbench import (
+    DataDescription,
+    DataError,
+    DataRequest,
+    Download,
+    Fetching,
+    ModelError,
+    Option,
+    Rows,
+    Source,
+)
 from ptbench_hf.hubcache import HubData, cache_folder, cached, part_folder
 from ptbench_hf.hubrows import plain_rows
+from ptbench_torch.hubfiles import HubFile, bring_large, watched
 
 TIMEOUT = 10.0
 """Seconds to wait for the hub to answer."""
+PATHS = 100
+"""Files that the hub is asked about at once."""
 NAME = re.compile(r"([A-Za-z0-9][\w.-]*/)?[A-Za-z0-9][\w.-]*")
 
 
@@ -46,28 +62,60 @@ def describe(request: DataRequest) -> DataDescription:
     folder = cached(data, request.splits)
     if folder is None:
         which = f"{', '.join(request.splits)} of " if request.splits else ""
-        return DataDescription(downloads=(Download(f"{which}data set {data}"),))
+        return DataDescription(downloads=(Download(f"{which}data set {data}"),), state=_state(data, folder))
     info = json.loads((folder / "dataset_info.json").read_text(encoding="utf-8"))
     sizes = {name: split.get("num_examples") for name, split in (info.get("splits") or {}).items()}
     splits = {name: sizes[name] for name in request.wanted(sizes)} if sizes else None
-    return DataDescription(columns=tuple(info.get("features") or ()) or None, splits=splits)
+    columns = tuple(info.get("features") or ()) or None
+    return DataDescription(columns=columns, splits=splits, state=_state(data, folder))
+
+
+def _state(data: HubData, folder: Path | None) -> str:
+    """Return the commit, as far as it is known before anything is brought."""
+    return str(data) if data.pinned else folder.name if folder is not None else ""
 
 
 def load(request: DataRequest) -> Mapping[str, Rows]:
     """Read the splits that are wanted, from the local cache or from the hub."""
     data = locate(request)
     folder = cached(data, request.splits)
+    with _explained(data):
+        builder = _from_cache(data, folder) if folder and data.pinned else _from_hub(data, folder, request)
+        names = request.wanted(builder.info.splits)
+        return {str(name): plain_rows(builder.as_dataset(split=name)) for name in names}
+
+
+def fetch(request: DataRequest, told: Fetching) -> list[Path]:
+    """Bring the splits that are wanted and prepare them; return the files that `datasets` keeps of them."""
+    data = locate(request)
+    folder = cached(data, request.splits)
+    if folder is None or not data.pinned:
+        with _explained(data), watched(data.name, "datasets", None, partial(told, f"data set {data}")):
+            import datasets
+
+            datasets.disable_progress_bars()
+            _from_hub(data, folder, request)
+        folder = cached(data, request.splits)
+    return sorted(path for path in folder.rglob("*") if path.is_file()) if folder else []
+
+
+@contextmanager
+def _explained(data: HubData) -> Iterator[None]:
+    """Turn whatever `datasets` raises into one line, a `DataError`, and keep its warnings silent."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of libraries about each other
         try:
-            builder = (
-                _from_cache(data, folder) if folder and data.pinned else _from_hub(data, folder, request)
-            )
-            names = request.wanted(builder.info.splits)
-            return {str(name): plain_rows(builder.as_dataset(split=name)) for name in names}
+            yield
         except DataError:
             raise
+        except ModelError as error:  # a file that could not be brought
+            raise DataError(str(error)) from None
         except Exception as error:  # datasets raises every type there is
+            if getattr(error, "errno", None) == errno.ENOSPC:
+                raise DataError(
+                    f"{data} does not fit on the disk of {cache_folder()}: make room, or name another place "
+                    "with HF_HOME; what has come stays, and the next try goes on from it"
+                ) from None
             raise DataError(f"{data} cannot be read: {_brief(error)}") from error
 
 
@@ -127,6 +175,7 @@ def _prepare(builder: Any, request: DataRequest) -> None:
     """Download and prepare; where the files say which splits they hold, only those that are wanted."""
     files = builder.config.data_files or {}
     wanted = request.wanted(map(str, files)) if files else []
+    _bring_large(builder, [str(path) for split in files if str(split) in wanted for path in files[split]])
     if len(wanted) == len(files):
         builder.download_and_prepare()
         return
@@ -135,6 +184,21 @@ def _prepare(builder: Any, request: DataRequest) -> None:
     folder = part_folder(Path(builder.cache_dir), wanted)
     # no checks: it would miss the other splits; each file is checked all the same when it is brought
     builder.download_and_prepare(str(folder), verification_mode="no_checks")
+
+
+def _bring_large(builder: Any, paths: Sequence[str]) -> None:
+    """Bring the large ones of these files; `datasets` finds them in the cache of the hub."""
+    from huggingface_hub import HfApi
+
+    start = f"hf://datasets/{builder.repo_id}@{builder.hash}/"
+    names = [path.removeprefix(start) for path in paths if path.startswith(start)]
+    for at in range(0, len(names), PATHS):
+        infos = HfApi().get_paths_info(
+            builder.repo_id, names[at : at + PATHS], repo_type="dataset", revision=builder.hash
+        )
+        bring_large(
+            builder.repo_id, "datasets", builder.hash, [HubFile.of(info.path, info) for info in infos]
+        )
 
 
 def _brief(error: Exception) -> str:
@@ -152,5 +216,6 @@ SOURCE = Source(
     ),
     describe=describe,
     load=load,
+    fetch=fetch,
     revisions=True,
 )

@@ -14,12 +14,14 @@ from ptbench import Examples, ModelFacts, Settings
 from ptbench_hf.checkpoints import Checkpoint
 from ptbench_hf.engine import Engine
 from ptbench_hf.quiet import quiet
+from ptbench_hf.spreading import refuse_spread
 from ptbench_hf.textmodels import TextEmbedder
 from ptbench_hf.tokens import Tokens
 from ptbench_torch.batching import Index
 from ptbench_torch.blocks import find_blocks
 from ptbench_torch.device import find_dtype
 from ptbench_torch.learner import Learner
+from ptbench_torch.precision import chosen_precision
 
 
 class TextBackbone(nn.Module):
@@ -58,9 +60,11 @@ def text_learner(checkpoint: Checkpoint, settings: Settings, facts: ModelFacts) 
     Its weights are float32 whatever the precision: bf16 and fp16 are for what is computed with them.
     Raises `ModelError`.
     """
+    refuse_spread(checkpoint, "training and inspection")
     embedder = TextEmbedder(checkpoint, replace(settings, precision="fp32"), facts)
     engine = embedder.engine
-    dtype = find_dtype(settings.precision, engine.device)
+    precision = chosen_precision(settings.precision, engine.device)
+    dtype = find_dtype(precision, engine.device)
     backbone = TextBackbone(engine.module, engine.finish).eval().requires_grad_(True)
 
     def read(examples: Examples) -> TextInputs:
@@ -81,8 +85,7 @@ def text_learner(checkpoint: Checkpoint, settings: Settings, facts: ModelFacts) 
         engine.device,
         None if dtype is torch.float32 else dtype,
         engine.width,
-        budget=engine.budget,
-        even=engine.even,
-        counts=lambda: embedder.facts.counts,
+        batching=engine.batching,
+        counts=engine.reader.counts,
     )
-    return learner, replace(embedder.facts, precision=settings.precision, seconds={})
+    return learner, replace(embedder.facts, precision=precision, seconds={})

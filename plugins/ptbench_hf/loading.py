@@ -16,6 +16,7 @@ from ptbench_hf.checkpoints import BUFFERS, Checkpoint
 from ptbench_hf.files import find_tokenizer
 from ptbench_hf.layers import cut_above
 from ptbench_hf.quiet import UnknownOptionError, brief, explained
+from ptbench_hf.spreading import DEVICE_MAP
 
 UNBOUNDED = 10**6
 """Tokenizers without a limit say so with a huge number."""
@@ -105,6 +106,7 @@ def _load(
                 ignore_mismatched_sizes=True,  # they are told below, by name
                 use_safetensors=checkpoint.weights.format == "safetensors",
                 **{_dtype_argument(): dtype},
+                **({"device_map": DEVICE_MAP} if checkpoint.wishes.spread else {}),
                 **_common(checkpoint),
                 **options,
             )

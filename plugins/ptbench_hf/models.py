@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 from ptbench import (
     Capability,
     Download,
+    Fetching,
     Model,
     ModelDescription,
     ModelError,
@@ -101,6 +103,18 @@ def load(request: ModelRequest) -> Model:
     return TextEmbedder(checkpoint, request.settings, facts)
 
 
+def fetch(request: ModelRequest, told: Fetching) -> list[Path]:
+    """Bring the files of a hub model, and return those of any."""
+    wishes = read_options(request.options)
+    place = locate(request, wishes)
+    if isinstance(place, Folder):
+        checkpoint = Checkpoint.read(place.path, wishes)
+        return list(checkpoint.files(_used(checkpoint, request.capability)))
+    tell = partial(told, f"hub model {place}")
+    folder = fetch_snapshot(place, wishes, lambda folder: _complete(place, folder, wishes), tell)
+    return sorted(path for path in folder.rglob("*") if path.is_file())
+
+
 def _described(checkpoint: Checkpoint, request: ModelRequest) -> ModelDescription:
     find_tokenizer(checkpoint.folder)
     _check_head(checkpoint, request)
@@ -115,6 +129,7 @@ def _described(checkpoint: Checkpoint, request: ModelRequest) -> ModelDescriptio
         inputs=INPUTS,
         parameters=checkpoint.parameters(capability),
         trust=checkpoint.trust(capability),
+        files=checkpoint.parts(capability),
     )
 
 
@@ -185,4 +200,5 @@ PROVIDER = Provider(
     options=OPTIONS,
     describe=describe,
     load=load,
+    fetch=fetch,
 )

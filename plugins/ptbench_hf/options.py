@@ -41,6 +41,13 @@ OPTIONS = (
         inert=True,
     ),
     Option("allow_pickle", (bool,), "Allow weights that are stored as a pickle", default=False, inert=True),
+    Option(
+        "spread",
+        (bool,),
+        "Deal its layers out over all GPUs of its slot, where one alone does not hold it",
+        default=False,
+        inert=True,
+    ),
     Option("trust_remote_code", (bool,), "Run Python code that comes with the checkpoint", default=False),
 )
 
@@ -59,6 +66,7 @@ class Wishes:
     allow_unpinned: bool = False
     allow_pickle: bool = False
     trust_remote_code: bool = False
+    spread: bool = False
 
 
 def read_options(given: Mapping[str, Any]) -> Wishes:

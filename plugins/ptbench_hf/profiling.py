@@ -14,6 +14,7 @@ from ptbench_hf.checkpoints import Checkpoint
 from ptbench_hf.loading import length_limit, load_backbone, load_classifier, load_tokenizer, takes
 from ptbench_hf.pooling import Embedding, Number, Probabilities
 from ptbench_hf.quiet import quiet
+from ptbench_hf.spreading import refuse_spread
 from ptbench_torch.profiling import Subject, profile_module
 
 TOKENS = 128
@@ -43,6 +44,7 @@ class TextCost:
 
     def profile(self, request: ProfileRequest) -> Sequence[Profile]:
         """Return one profile per variant, on random tokens. Raises `ModelError` where it cannot be loaded."""
+        refuse_spread(self.checkpoint, "a profile")
         with quiet():
             shape = _Shape.of(self.checkpoint)
             subject = Subject(self._load, shape.make, self._classifies, f"{shape.tokens} tokens")

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import torch
 import transformers
 
 from ptbench import ModelError
+from ptbench_torch.memory import out_of_memory
 
 
 class UnknownOptionError(Exception):
@@ -40,9 +40,11 @@ def explained(root: Path, what: str) -> Iterator[None]:
     try:
         with quiet():
             yield
-    except (ModelError, UnknownOptionError, torch.OutOfMemoryError, MemoryError):
+    except (ModelError, UnknownOptionError):
         raise
     except Exception as error:  # transformers raises every type there is
+        if out_of_memory(error):
+            raise
         if "trust_remote_code" in str(error):
             raise ModelError(
                 f"{root} needs Python code that comes with it: read that code, and if you "

@@ -5,15 +5,17 @@ Only files that are needed are brought: configuration, tokenizer, and the weight
 
 from __future__ import annotations
 
+import errno
 import re
-from collections.abc import Callable, Iterable
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager, nullcontext, suppress
 from pathlib import Path
 
 from ptbench import ModelError
 from ptbench_hf.files import PICKLE_INDEX, SAFE, SAFE_INDEX
 from ptbench_hf.options import Wishes
 from ptbench_hf.references import HubName
+from ptbench_torch.hubfiles import HubFile, bring_large, watched
 
 TIMEOUT = 10.0
 """Seconds to wait for the hub to answer."""
@@ -43,11 +45,17 @@ def modules_known(hub: HubName, folder: Path) -> bool:
     return try_to_load_from_cache(hub.name, "modules.json", revision=folder.name) is not None
 
 
-def fetch_snapshot(hub: HubName, wishes: Wishes, complete: Callable[[Path], bool]) -> Path:
+def fetch_snapshot(
+    hub: HubName,
+    wishes: Wishes,
+    complete: Callable[[Path], bool],
+    tell: Callable[[int, int | None], None] | None = None,
+) -> Path:
     """Return a complete folder of a revision, from the cache where it holds all of it.
 
-    A branch is asked for anew whenever the hub can be reached, since it may have moved. Raises
-    `ModelError` in one line, soon, where the hub cannot be reached or has no such model.
+    A branch is asked for anew whenever the hub can be reached, since it may have moved. ``tell`` hears how
+    many bytes have come, of how many. Raises `ModelError` in one line, soon, where the hub cannot be reached
+    or has no such model.
     """
     cached = cached_snapshot(hub)
     if cached and hub.pinned and complete(cached):
@@ -55,12 +63,16 @@ def fetch_snapshot(hub: HubName, wishes: Wishes, complete: Callable[[Path], bool
     from huggingface_hub import HfApi, constants, errors, hf_hub_download, snapshot_download
 
     try:
-        info = HfApi().model_info(hub.name, revision=hub.revision, timeout=TIMEOUT)
+        info = HfApi().model_info(hub.name, revision=hub.revision, timeout=TIMEOUT, files_metadata=True)
         commit = str(info.sha)
-        names = wanted_files([str(file.rfilename) for file in info.siblings or ()], wishes, str(hub))
-        folder = Path(
-            snapshot_download(hub.name, revision=commit, allow_patterns=names, etag_timeout=TIMEOUT)
-        )
+        files = {str(file.rfilename): HubFile.of(file.rfilename, file) for file in info.siblings or ()}
+        names = wanted_files(list(files), wishes, str(hub))
+        wanted = [files[name] for name in names]
+        with _told(hub.name, [file.bytes for file in wanted], cached, tell):
+            bring_large(hub.name, "models", commit, wanted)
+            folder = Path(
+                snapshot_download(hub.name, revision=commit, allow_patterns=names, etag_timeout=TIMEOUT)
+            )
         if "modules.json" not in names:
             _note_absence(hf_hub_download, errors.EntryNotFoundError, hub.name, commit)
         return folder
@@ -77,6 +89,11 @@ def fetch_snapshot(hub: HubName, wishes: Wishes, complete: Callable[[Path], bool
     except ModelError:
         raise
     except Exception as error:  # each version of huggingface_hub has connection errors of its own
+        if getattr(error, "errno", None) == errno.ENOSPC:
+            raise ModelError(
+                f"{hub} does not fit on the disk of {constants.HF_HUB_CACHE}: make room, or name another "
+                "place with HF_HOME; what has come stays, and the next try goes on from it"
+            ) from None
         if cached and complete(cached):
             return cached  # an unpinned revision; the commit goes into the facts
         part = "only partly in" if cached else "not in"
@@ -85,6 +102,19 @@ def fetch_snapshot(hub: HubName, wishes: Wishes, complete: Callable[[Path], bool
             f"{hub} is {part} the local cache ({constants.HF_HUB_CACHE}), and {constants.ENDPOINT} cannot be "
             f"reached ({_reason(error)}): connect, or fetch it before with: hf download {hub.name}{revision}"
         ) from None
+
+
+def _told(
+    name: str,
+    sizes: Sequence[int | None],
+    cached: Path | None,
+    tell: Callable[[int, int | None], None] | None,
+) -> AbstractContextManager[None]:
+    """Return what tells of the bytes as they come, if somebody wants to hear it."""
+    if tell is None:
+        return nullcontext()
+    whole = None if cached or None in sizes else sum(size or 0 for size in sizes)
+    return watched(name, "models", whole, tell)
 
 
 def wanted_files(names: Iterable[str], wishes: Wishes, where: str) -> list[str]:

@@ -107,8 +107,11 @@ def preprocessing_digest(checkpoint: Checkpoint, reader: TextReader, *more: Any)
 
 
 def _counted(facts: ModelFacts, engine: Engine) -> ModelFacts:
-    reader = engine.reader
-    counts = {"truncated": reader.truncated}
-    if reader.mended:
-        counts["mended"] = reader.mended
-    return replace(facts, counts=counts, seconds=dict(engine.seconds))
+    batching = engine.batching
+    return replace(
+        facts,
+        counts={**engine.reader.counts(), **batching.counts()},
+        seconds=dict(engine.seconds),
+        extra={**facts.extra, "batch": batching.facts()},
+        notes=facts.notes + batching.notes(),
+    )

@@ -24,9 +24,9 @@ class Tokens:
     starts: NDArray[np.int64]
     lengths: NDArray[np.int64]
 
-    def batch(self, rows: NDArray[np.intp], pad: int) -> dict[str, NDArray[np.int64]]:
-        """Return the inputs of a model for some rows, padded on the right to the longest of them."""
-        places = np.arange(self.lengths[rows].max())
+    def batch(self, rows: NDArray[np.intp], pad: int, width: int) -> dict[str, NDArray[np.int64]]:
+        """Return the inputs of a model for some rows, padded on the right to a width."""
+        places = np.arange(width)
         mask = places < self.lengths[rows, None]
         index = np.where(mask, self.starts[rows, None] + places, 0)
         inputs = {"input_ids": np.where(mask, self.ids[index], pad).astype(np.int64)}
@@ -58,6 +58,10 @@ class TextReader:
         """The id that fills a row; it is masked, so that any id will do where there is none for it."""
         own = (self.tokenizer.pad_token_id, self.tokenizer.eos_token_id)
         return next((int(token) for token in own if token is not None), 0)
+
+    def counts(self) -> dict[str, int]:
+        """Return what it had to change, by name; see `ptbench.ModelFacts`."""
+        return {"truncated": self.truncated, **({"mended": self.mended} if self.mended else {})}
 
     def read(self, examples: Examples) -> Tokens:
         """Tokenise the column ``text``, with ``text_pair`` where there is one.

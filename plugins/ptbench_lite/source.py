@@ -47,7 +47,8 @@ def _describe(request: DataRequest) -> DataDescription:
         raise DataError(f"{request.reference}: there is no such task; {nearest(name, TASKS)}")
     sizes = _sizes(request)
     columns = ("idx", *TASKS[name].columns, "label")
-    return DataDescription(columns, sizes, quick=sum(sizes.values()) <= 50_000)
+    quick = sum(sizes.values()) <= 50_000
+    return DataDescription(columns, sizes, quick=quick, state="" if quick else name)
 
 
 def _load(request: DataRequest) -> Mapping[str, Rows]:

@@ -200,8 +200,10 @@ def _recipe(request: ModelRequest) -> Recipe | None:
 def describe(request: ModelRequest) -> ModelDescription:
     """Say what the model reads and can; its size is known once it is fitted."""
     if _recipe(request) is None:
-        return ModelDescription(frozenset({Capability.EMBED}), inputs=frozenset({FEATURES}), parameters=0)
-    return ModelDescription(frozenset({Capability.FIT}), inputs=frozenset(TEXTS))
+        return ModelDescription(
+            frozenset({Capability.EMBED}), inputs=frozenset({FEATURES}), parameters=0, files={"weights": ()}
+        )
+    return ModelDescription(frozenset({Capability.FIT}), inputs=frozenset(TEXTS), files={"weights": ()})
 
 
 def load(request: ModelRequest) -> Model:

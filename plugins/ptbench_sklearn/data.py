@@ -39,10 +39,11 @@ def describe(request: DataRequest) -> DataDescription:
     name = _name(request)
     if name == "20newsgroups":
         splits: dict[str, int | None] = {"train": 11_314, "test": 7_532}
-        return DataDescription(("text", "target"), splits, _missing(name))
+        return DataDescription(("text", "target"), splits, _missing(name), state=name)
     cut = request.options.get("cut") or DEFAULT_CUT
     splits = dict.fromkeys(["train", *cut])
-    return DataDescription(splits=splits, downloads=_missing(name), quick=name in BUNDLED)
+    quick = name in BUNDLED
+    return DataDescription(splits=splits, downloads=_missing(name), quick=quick, state="" if quick else name)
 
 
 def load(request: DataRequest) -> Mapping[str, Rows]:

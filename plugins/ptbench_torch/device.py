@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import torch
 
-from ptbench import ModelError, nearest
+from ptbench import ModelError, Settings, nearest
+from ptbench_torch.batching import Batching
 
 PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
@@ -14,6 +15,13 @@ BATCH_TOKENS = {"cpu": 1024, "mps": 8192, "cuda": 32768}
 CPU: measured (MiniLM, two cores: 512 to 1024 is best, 8192 is a third slower: activations leave the
 cache). CUDA and MPS: an estimate of what fills the device; nobody has measured it yet.
 """
+BATCH_SIZE = {"cpu": 8, "mps": 64, "cuda": 256}
+"""Images in a batch where the settings leave it open. On two cores 8 is a little better than 16 or 32; for
+CUDA and MPS nobody has measured it yet."""
+CANONICAL_TOKENS = {"cpu": 512, "mps": 2048, "cuda": 8192}
+"""Tokens in a canonical batch: smaller ones, since one that lacks rows is filled up."""
+CANONICAL_SIZE = {"cpu": 8, "mps": 16, "cuda": 64}
+"""Images in a canonical batch."""
 
 
 def available_devices() -> list[str]:
@@ -69,3 +77,19 @@ def batch_tokens(wanted: int | None, device: torch.device) -> int:
     if wanted < 1:
         raise ModelError(f"batch_tokens = {wanted}: a batch holds at least 1 token")
     return wanted
+
+
+def text_batching(settings: Settings, device: torch.device, longest: int) -> Batching:
+    """Return how texts of so many tokens at most are batched. Raises `ModelError`."""
+    asked = batch_tokens(settings.batch_tokens, device)
+    if settings.canonical:  # what the settings say must not matter
+        asked = CANONICAL_TOKENS.get(device.type, CANONICAL_TOKENS["cpu"])
+    return Batching("tokens", asked, device, canonical=settings.canonical, longest=longest)
+
+
+def image_batching(settings: Settings, device: torch.device) -> Batching:
+    """Return how images are batched."""
+    sizes = CANONICAL_SIZE if settings.canonical else BATCH_SIZE
+    asked = None if settings.canonical else settings.batch_size
+    asked = asked or sizes.get(device.type, sizes["cpu"])
+    return Batching("images", asked, device, canonical=settings.canonical)

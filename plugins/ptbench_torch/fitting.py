@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from ptbench import ModelError, Split
+from ptbench_torch.batching import Batching
 from ptbench_torch.courses import Course
 from ptbench_torch.goals import Goal
 from ptbench_torch.keeping import Keeper
@@ -21,6 +22,7 @@ from ptbench_torch.network import Head, Network
 from ptbench_torch.optimising import Optimiser
 from ptbench_torch.recipe import Recipe
 from ptbench_torch.seeding import reseed
+from ptbench_torch.stepping import step_batching
 from ptbench_torch.training import Kept, Rows, evaluate, mean_loss, steps_of, train_epoch
 
 HEAD_BUDGET = 4096
@@ -66,6 +68,7 @@ class Fitting:
         head = Head(self.learner.width, self.goal.width, self.recipe.dropout).to(self.learner.device)
         kept_norms = self.recipe.batch_norm == "keep"
         self.network = Network(self.learner, head, self.recipe.last, kept_norms=kept_norms)
+        self.batching = step_batching(self.network, self.recipe, self.learner.device)
         self._start: State = {}
         self._began = time.perf_counter()
 
@@ -109,9 +112,7 @@ class Fitting:
 
     def _features(self, rows: Rows) -> Tensor:
         learner, network = self.learner, self.network.eval()
-        features = evaluate(
-            network.features, rows.inputs, width=learner.width, budget=learner.budget, even=learner.even
-        )
+        features = evaluate(network.features, rows.inputs, learner.batching, width=learner.width)
         tensor = torch.from_numpy(features).to(learner.device)
         if not bool(tensor.isfinite().all()):
             raise ModelError("its features are not finite numbers: try precision fp32")
@@ -138,18 +139,14 @@ class Fitting:
         train, validation = rows
         reseed(learner.device, self.seed, course.stage, epoch)
         started = time.perf_counter()
-        loss = train_epoch(module, train, self.goal, optimiser, recipe, epoch, course.epochs)
         whole = module is self.network
+        batching = self.batching if whole else None
+        loss = train_epoch(module, train, self.goal, optimiser, recipe, epoch, course.epochs, batching)
         if whole:
             self.seconds += time.perf_counter() - started
             self.steps += steps_of(train, recipe)
-        outputs = evaluate(
-            module.eval(),
-            validation.inputs,
-            width=self.goal.width,
-            budget=learner.budget if whole else HEAD_BUDGET,
-            even=learner.even and whole,
-        )
+        looking = learner.batching if whole else Batching("rows of features", HEAD_BUDGET, learner.device)
+        outputs = evaluate(module.eval(), validation.inputs, looking, width=self.goal.width)
         score = self.goal.score(outputs, validation.targets)
         course.add(loss, mean_loss(outputs, validation, self.goal), score)
         if not course.diverged and self._is_best(course):

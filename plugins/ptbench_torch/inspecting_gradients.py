@@ -76,8 +76,8 @@ class Loss:
 
 def batches_of(learner: Learner, lengths: NDArray[np.int64], *, backward: bool = False) -> list[Index]:
     """Return batches of a size that the learner can hold."""
-    budget = max(1, learner.budget // (KEPT_ACTIVATIONS if backward else 1))
-    return token_batches(lengths, budget, even=learner.even)
+    budget = max(1, learner.batching.asked // (KEPT_ACTIVATIONS if backward else 1))
+    return token_batches(lengths, budget, even=learner.batching.even)
 
 
 def gradient_rows(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from typing import Protocol as Interface
 
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from ptbench import Examples
-from ptbench_torch.batching import Index
+from ptbench_torch.batching import Batching, Index
 
 
 class Inputs(Interface):
@@ -42,9 +42,7 @@ class Learner:
     """The lower precision in which matrix products are computed; None: float32 throughout."""
     width: int
     """Numbers in a row of features."""
-    budget: int = 1024
-    """What a batch may cost that is only evaluated: the longest of its examples, times their number."""
-    even: bool = False
-    """Whether padding changes the features, so that only examples of one length are evaluated together."""
+    batching: Batching = field(default_factory=lambda: Batching("examples", 1024))
+    """How examples that are only evaluated go through it, and whether padding changes the features."""
     counts: Callable[[], Mapping[str, int]] = dict
     """What it had to change in its inputs since it was loaded; see `ptbench.ModelFacts`."""

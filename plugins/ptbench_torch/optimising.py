@@ -60,6 +60,10 @@ class Optimiser:
         """Add the gradient of a part of the loss."""
         self._scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
 
+    def forget(self) -> None:
+        """Drop the gradients that were added since the last step."""
+        self._adamw.zero_grad(set_to_none=True)
+
     def step(self, factor: float) -> Tensor:
         """Make a step with this share of the rate, and forget the gradients.
 
@@ -75,7 +79,7 @@ class Optimiser:
                 sound = norm.isfinite()
         self._scaler.step(self._adamw)
         self._scaler.update()
-        self._adamw.zero_grad(set_to_none=True)
+        self.forget()
         return sound
 
     def state(self) -> dict[str, Any]:

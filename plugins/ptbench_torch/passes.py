@@ -90,11 +90,6 @@ def free(device: torch.device) -> None:
         torch.cuda.empty_cache()
 
 
-def out_of_memory(error: Exception) -> bool:
-    """Whether an error says that memory is at its end; the CPU's allocator has no type of its own for it."""
-    return isinstance(error, torch.OutOfMemoryError | MemoryError) or "can't allocate memory" in str(error)
-
-
 def _warm_up(call: Call, device: torch.device, seconds: float) -> float:
     """Call until it runs steadily; return the seconds of the median call."""
     samples: list[float] = []

@@ -17,9 +17,11 @@ from torch import Tensor, nn
 
 from ptbench import Fidelity, Latency, ModelError, Operations, Profile, ProfileRequest, Settings, Throughput
 from ptbench_torch.device import find_device
+from ptbench_torch.memory import out_of_memory
 from ptbench_torch.operations import Inputs, count_operations
 from ptbench_torch.parameters import count_parameters
-from ptbench_torch.passes import free, latencies, out_of_memory, peak_memory_mb, throughput, timed
+from ptbench_torch.passes import free, latencies, peak_memory_mb, throughput, timed
+from ptbench_torch.precision import chosen_precision
 from ptbench_torch.variants import Variant, bytes_of, forget_compiled
 
 FIDELITY_BATCH = 8
@@ -54,7 +56,8 @@ def profile_module(subject: Subject, settings: Settings, request: ProfileRequest
         known, outputs = _refer(subject, device, request)
         measured: list[Profile] = []
         for name in request.variants:
-            known = replace(known, variant=name, precision=settings.precision)
+            precision = chosen_precision(settings.precision, device)
+            known = replace(known, variant=name, precision=precision)
             measured.append(_measured(known, subject, outputs, request))
             request.done(measured[-1])
         return measured

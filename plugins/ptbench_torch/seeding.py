@@ -29,6 +29,25 @@ def own_randomness(device: torch.device) -> Iterator[None]:
             torch.use_deterministic_algorithms(strict, warn_only=warn_only)
 
 
+def drawn(device: torch.device) -> tuple[torch.Tensor, ...]:
+    """Return the state of the generators that a computation on this device draws from."""
+    states = [torch.random.get_rng_state()]
+    if device.type == "cuda":
+        states.append(torch.cuda.get_rng_state(device))
+    elif device.type == "mps":
+        states.append(torch.mps.get_rng_state())
+    return tuple(states)
+
+
+def draw_again(device: torch.device, states: tuple[torch.Tensor, ...]) -> None:
+    """Put generators back to where `drawn` found them."""
+    torch.random.set_rng_state(states[0])
+    if device.type == "cuda":
+        torch.cuda.set_rng_state(states[1], device)
+    elif device.type == "mps":
+        torch.mps.set_rng_state(states[1])
+
+
 def reseed(device: torch.device, *key: object) -> None:
     """Start the generators anew from a key, so that an epoch draws the same whatever came before it."""
     digest = hashlib.sha256(repr(key).encode()).digest()

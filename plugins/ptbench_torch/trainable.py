@@ -35,7 +35,9 @@ class Trainable:
     @property
     def facts(self) -> ModelFacts:
         """What is known of it; what it had to change in its inputs is counted since it was loaded."""
-        return replace(self._facts, counts=dict(self.learner.counts()))
+        batching = self.learner.batching
+        counts = {**self.learner.counts(), **batching.counts()}
+        return replace(self._facts, counts=counts, notes=(*self._facts.notes, *batching.notes()))
 
     def fit(self, train: Split, validation: Split, request: FitRequest) -> Tuned:
         """Fine-tune from the loaded weights on, as the options of ``fine_tune`` say.
@@ -79,9 +81,7 @@ class Tuned:
         network.backbone.load_state_dict(self.best.backbone, strict=False)
         network.head.load_state_dict(self.best.head)
         inputs = learner.read(examples)
-        outputs = evaluate(
-            network.eval(), inputs, width=self.goal.width, budget=learner.budget, even=learner.even
-        )
+        outputs = evaluate(network.eval(), inputs, learner.batching, width=self.goal.width)
         if not bool(torch.from_numpy(outputs).isfinite().all()):
             raise ModelError("fine_tune: outputs for test are not finite numbers: try precision fp32")
         return self.goal.columns(outputs)
@@ -111,6 +111,7 @@ def _told(fitting: Fitting, best: Best) -> dict[str, Any]:
         "stages": list(recipe.stages),
         "stage": course.stage,
         "rate": course.rate,
+        "batch": fitting.batching.facts(),
         "epoch": best.epoch + 1,
         f"validation_{fitting.goal.score_name}": course.scores[best.epoch],
         "trained_parameters": counted(learnt.parameters()),
@@ -129,6 +130,7 @@ def _told(fitting: Fitting, best: Best) -> dict[str, Any]:
 
 def _notes(fitting: Fitting, best: Best) -> tuple[str, ...]:
     notes = [*fitting.keeper.notes, *(course.remark for course in fitting.courses)]
+    notes += fitting.batching.notes()
     if len(fitting.recipe.stages) > 1 and fitting.courses[best.course].stage == "head":
         notes.append("unfreezing made validation no better: the head on the frozen backbone was kept")
     return tuple(note for note in notes if note)

@@ -13,14 +13,16 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from ptbench import Split, advance
-from ptbench_torch.batching import Index, token_batches
+from ptbench_torch.batching import Batching, Index
 from ptbench_torch.collect import collect
 from ptbench_torch.goals import Goal, Outputs
 from ptbench_torch.learner import Inputs
+from ptbench_torch.memory import saying
 from ptbench_torch.optimising import Optimiser
 from ptbench_torch.recipe import Recipe
 from ptbench_torch.schedule import rate_factor
 from ptbench_torch.shuffling import Keys, cut, epoch_batches, example_keys
+from ptbench_torch.stepping import step_batching, step_gradient
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,37 +63,51 @@ class Kept:
 
 
 def train_epoch(
-    module: nn.Module, rows: Rows, goal: Goal, optimiser: Optimiser, recipe: Recipe, epoch: int, epochs: int
+    module: nn.Module,
+    rows: Rows,
+    goal: Goal,
+    optimiser: Optimiser,
+    recipe: Recipe,
+    epoch: int,
+    epochs: int,
+    batching: Batching | None = None,
 ) -> float:
     """Learn from every row once, in the given epoch of so many, from 0; return the mean loss on the way.
 
-    A step is made of ``accumulate`` batches; its loss is the mean over all of their examples. NaN where
-    gradients were no numbers.
+    A step is made of ``accumulate`` batches; its loss is the mean over all of their examples. Where memory is
+    short ``batching`` tells afterwards, see `step_gradient`. NaN where gradients were no numbers. Raises
+    `ptbench_torch.memory.OutOfMemory`.
     """
     steps = epoch_batches(rows.inputs.lengths, rows.keys, recipe.batch_size * recipe.accumulate, epoch)
+    device = rows.encoded.device
+    batching = batching or step_batching(module, recipe, device)
     module.train()
-    total = torch.zeros((), device=rows.encoded.device)
+    total = torch.zeros((), device=device)
     sound = torch.ones_like(total, dtype=torch.bool)
+
+    def losses(batch: Index) -> Tensor:
+        return goal.losses(module(rows.inputs.batch(batch)), rows.encoded[torch.from_numpy(batch)])
+
     for i, step in enumerate(steps):
-        for batch in cut(step, recipe.batch_size):
-            losses = goal.losses(module(rows.inputs.batch(batch)), rows.encoded[torch.from_numpy(batch)])
-            loss = losses.sum() / len(step)
-            optimiser.add(loss)
-            total += loss.detach() * len(step)
-            if not isinstance(rows.inputs, Kept):
-                advance(len(batch))
+        total += step_gradient(module, losses, step, optimiser, batching)
+        if not isinstance(rows.inputs, Kept):
+            advance(len(step))
         done, planned = epoch * len(steps) + i, epochs * len(steps)
-        sound &= optimiser.step(rate_factor(done, planned, recipe.warmup, recipe.decay))
+        with saying("a step of the optimiser", device):
+            sound &= optimiser.step(rate_factor(done, planned, recipe.warmup, recipe.decay))
     return total.item() / len(rows.targets) if sound.item() else math.nan
 
 
-def evaluate(
-    forward: Callable[[Any], Tensor], inputs: Inputs, *, width: int, budget: int, even: bool
-) -> Outputs:
-    """Return float32[n, width]: what is put out for every row, in their order; see `Learner` for the rest."""
-    batches = token_batches(inputs.lengths, budget, even=even)
+def evaluate(forward: Callable[[Any], Tensor], inputs: Inputs, batching: Batching, *, width: int) -> Outputs:
+    """Return float32[n, width]: what is put out for every row, in their order.
+
+    Raises `ptbench_torch.memory.OutOfMemory`.
+    """
+    batches = batching.cut(inputs.lengths)
     told = not isinstance(inputs, Kept)
-    return collect(batches, lambda rows: forward(inputs.batch(rows)), width=width, told=told)
+    return collect(
+        batches, lambda rows: forward(inputs.batch(rows)), batching=batching, width=width, told=told
+    )
 
 
 def mean_loss(outputs: Outputs, rows: Rows, goal: Goal) -> float:

@@ -23,6 +23,7 @@ from ptbench import (
     Source,
     checked_shares,
     cut_as_asked,
+    files_state,
     nearest,
     split_of,
 )
@@ -52,7 +53,9 @@ def describe(request: DataRequest) -> DataDescription:
         splits = dict.fromkeys(["train", *checked_shares(cut, str(path))])
     else:
         splits = {split: lengths[next(iter(arrays.values()))] for split, arrays in layout.items()}
-    return DataDescription(columns, splits, quick=path.stat().st_size < QUICK_BYTES)
+    quick = path.stat().st_size < QUICK_BYTES
+    state = "" if quick else files_state([path], path.parent)
+    return DataDescription(columns, splits, quick=quick, state=state)
 
 
 def load(request: DataRequest) -> Mapping[str, Rows]:

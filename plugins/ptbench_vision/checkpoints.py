@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ptbench import (
     Download,
+    Fetching,
     Model,
     ModelDescription,
     ModelError,
@@ -17,6 +19,7 @@ from ptbench import (
     Provider,
     nearest,
 )
+from ptbench_torch.bringing import bring
 from ptbench_vision.describing import described
 from ptbench_vision.options import COMMON, LABEL_SET, LABELS, SHA256, labels_of
 from ptbench_vision.preprocessing import Preprocessing, from_timm, preset
@@ -59,6 +62,7 @@ def describe(request: ModelRequest) -> ModelDescription:
         labels,
         synonyms,
         downloads=() if path.is_file() else (Download(url),),
+        files={"weights": (path,)} if path.is_file() else {},
         trust=() if library else (f"code {request.options['architecture']}",),
     )
 
@@ -70,13 +74,19 @@ def load(request: ModelRequest) -> Model:
     return start(lambda: _network(request), request)
 
 
+def fetch(request: ModelRequest, told: Fetching) -> list[Path]:
+    """Bring the file from its address, unless it is there, and return it."""
+    path, url = _path(request), _url(request)
+    return [bring(url, path, request.options["sha256"], partial(told, url))] if url else [path]
+
+
 def _network(request: ModelRequest) -> Network:
     from ptbench_vision.networks import Network
     from ptbench_vision.statedict import checked_sha256, load_weights, read_weights
 
     path, options = _path(request), request.options
     if not path.is_file() and _url(request):
-        _fetch(_url(request), path, options["sha256"])
+        bring(_url(request), path, options["sha256"])
     weights, key = read_weights(path, options.get("key"))
     digest = checked_sha256(path, options.get("sha256"))
     labels, synonyms = labels_of(request)
@@ -107,17 +117,6 @@ def _url(request: ModelRequest) -> str:
     if url and not url.startswith("https://"):
         raise ModelError(f"url = '{url}': it must begin with https://")
     return url
-
-
-def _fetch(url: str, path: Path, sha256: str) -> None:
-    """Bring a file and check its digest before it gets its name."""
-    from torch.hub import download_url_to_file
-
-    path.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        download_url_to_file(url, str(path), hash_prefix=sha256.lower(), progress=False)
-    except (OSError, RuntimeError) as error:  # no network; another digest
-        raise ModelError(f"{url} could not be brought to {path}: {' '.join(str(error).split())}") from None
 
 
 def _architecture(request: ModelRequest) -> tuple[str, str]:
@@ -210,5 +209,6 @@ PROVIDER = Provider(
     options=OPTIONS,
     describe=describe,
     load=load,
+    fetch=fetch,
     revisions=False,
 )

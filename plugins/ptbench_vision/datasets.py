@@ -2,14 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ptbench import DataDescription, DataError, DataRequest, Download, Option, Rows, Source, nearest
+from ptbench import (
+    DataDescription,
+    DataError,
+    DataRequest,
+    Download,
+    Fetching,
+    ModelError,
+    Option,
+    Rows,
+    Source,
+    files_state,
+    nearest,
+)
 from ptbench_vision.folder import COLUMNS, image_rows
 
 
@@ -49,12 +62,15 @@ def describe(request: DataRequest) -> DataDescription:
     """Say what lies on the disk, and what would have to be brought."""
     name, root = _name(request), _root(request)
     if name == IMAGENET:
-        return DataDescription(COLUMNS, dict.fromkeys(request.wanted(_imagenet(root))))
+        folders = _imagenet(root)
+        wanted = request.wanted(folders)
+        classes = (folder for split in wanted for folder in sorted(folders[split].iterdir()))
+        return DataDescription(COLUMNS, dict.fromkeys(wanted), state=files_state(classes, root))
     known = SMALL[name]
     splits = {split: known.splits[split] for split in request.wanted(known.splits)}
     there = all((root / file).is_file() for file in known.files)
     brought = () if there else (Download(f"{name} of torchvision, to {root}", known.bytes),)
-    return DataDescription(("image", "label"), splits, brought)
+    return DataDescription(("image", "label"), splits, brought, state=name)  # torchvision knows its digests
 
 
 def load(request: DataRequest) -> Mapping[str, Rows]:
@@ -66,6 +82,46 @@ def load(request: DataRequest) -> Mapping[str, Rows]:
     described = describe(request)
     absent = bool(described.downloads)
     return {split: _rows(name, root, split, download=absent) for split in described.splits or ()}
+
+
+def fetch(request: DataRequest, told: Fetching) -> list[Path]:
+    """Bring the archives and let torchvision check and unpack them; return the files that show it."""
+    name, root = _name(request), _root(request)
+    if name == IMAGENET:
+        return []
+    if describe(request).downloads:
+        for addresses, file, md5 in _archives(name, root):
+            _bring(addresses, file, md5, told)
+        for split in SMALL[name].splits:
+            _rows(name, root, split, download=True)
+    return [root / file for file in SMALL[name].files]
+
+
+def _archives(name: str, root: Path) -> list[tuple[list[str], Path, str]]:
+    """Return for every archive its addresses, where torchvision looks for it, and its md5."""
+    from torchvision import datasets
+
+    known: Any = getattr(datasets, name)
+    if name.startswith("CIFAR"):
+        return [([known.url], root / known.filename, known.tgz_md5)]
+    folder = root / name / "raw"
+    return [
+        ([f"{mirror}{file}" for mirror in known.mirrors], folder / file, md5) for file, md5 in known.resources
+    ]
+
+
+def _bring(addresses: Sequence[str], file: Path, md5: str, told: Fetching) -> None:
+    """Bring a file from the first address that has it. Raises `DataError`."""
+    from ptbench_torch.bringing import bring
+
+    errors = []
+    for url in addresses:
+        try:
+            bring(url, file, md5, partial(told, url), "md5")
+            return
+        except ModelError as error:
+            errors.append(str(error))
+    raise DataError("; ".join(errors))
 
 
 def _rows(name: str, root: Path, split: str, *, download: bool) -> Rows:
@@ -127,4 +183,5 @@ SOURCE = Source(
     options=(ROOT,),
     describe=describe,
     load=load,
+    fetch=fetch,
 )

@@ -28,4 +28,4 @@ def described(labels: tuple[str, ...], synonyms: Mapping[str, int], **more: Any)
 
 def untrained(parameters: int | None = None) -> ModelDescription:
     """Return the description of a network with random weights: it has a head, which predicts nothing."""
-    return described((), {}, parameters=parameters, notes=("random weights",))
+    return described((), {}, parameters=parameters, notes=("random weights",), files={"weights": ()})

@@ -18,6 +18,7 @@ from ptbench import (
     checked_columns,
     checked_shares,
     cut_rows,
+    files_state,
     nearest,
     split_of,
 )
@@ -46,7 +47,8 @@ def describe(request: DataRequest) -> DataDescription:
     cut = request.options.get("cut")
     quick = sum(1 for _ in islice(_all_files(splits), QUICK_IMAGES + 1)) <= QUICK_IMAGES
     names = splits if cut is None else ["train", *checked_shares(cut, str(root))]
-    return DataDescription(COLUMNS, dict.fromkeys(names), quick=quick)
+    state = "" if quick else files_state(_all_files(splits), root)
+    return DataDescription(COLUMNS, dict.fromkeys(names), quick=quick, state=state)
 
 
 def load(request: DataRequest) -> Mapping[str, Rows]:

@@ -15,6 +15,7 @@ from ptbench_torch.batching import Index
 from ptbench_torch.blocks import find_blocks
 from ptbench_torch.device import find_dtype
 from ptbench_torch.learner import Learner
+from ptbench_torch.precision import chosen_precision
 from ptbench_vision.engine import ImageEngine
 
 HELD_BYTES = 2**31
@@ -62,7 +63,8 @@ def image_learner(engine: ImageEngine, facts: ModelFacts, settings: Settings) ->
 
     bf16 and fp16 are for what is computed with the weights. Raises `ModelError` where the device has none.
     """
-    dtype = find_dtype(settings.precision, engine.device)
+    precision = chosen_precision(settings.precision, engine.device)
+    dtype = find_dtype(precision, engine.device)
     backbone = ImageBackbone(engine.module).eval().requires_grad_(True)
 
     def run() -> None:
@@ -76,16 +78,16 @@ def image_learner(engine: ImageEngine, facts: ModelFacts, settings: Settings) ->
         engine.device,
         None if dtype is torch.float32 else dtype,
         engine.width,
-        budget=engine.batch_size,
+        batching=engine.batching,
         counts=lambda: {"resized up": engine.decoder.enlarged},
     )
     extra = {**facts.extra, "augmentation": "none"}
-    return learner, replace(facts, precision=settings.precision, seconds={}, extra=extra)
+    return learner, replace(facts, precision=precision, seconds={}, extra=extra)
 
 
 def _decoded(examples: Examples, engine: ImageEngine) -> ImageInputs:
     """Decode all images. Raises `DataError` where one cannot be read."""
-    n, size = len(examples), engine.batch_size
+    n, size = len(examples), engine.batching.asked
     shape = (n, *engine.preprocessing.size, 3)
     pixels: NDArray[np.uint8]
     if np.prod(shape, dtype=np.int64) <= HELD_BYTES:

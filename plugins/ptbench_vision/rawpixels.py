@@ -56,7 +56,10 @@ def describe(request: ModelRequest) -> ModelDescription:
     if not 1 <= size <= 512:
         raise ModelError(f"size = {size}: it is a number of pixels, from 1 to 512")
     return ModelDescription(
-        capabilities=frozenset({Capability.EMBED}), inputs=frozenset({"image"}), parameters=0
+        capabilities=frozenset({Capability.EMBED}),
+        inputs=frozenset({"image"}),
+        parameters=0,
+        files={"weights": ()},
     )
 
 

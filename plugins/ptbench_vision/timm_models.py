@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ptbench import (
     Download,
+    Fetching,
     Model,
     ModelDescription,
     ModelError,
@@ -50,12 +51,14 @@ def describe(request: ModelRequest) -> ModelDescription:
     trust = _trust(request)
     labels, synonyms = _labels(config)
     missing = Download(f"hub model {config['hf_hub_id']}@{request.reference.revision or 'main'}")
+    file = cached_weights(config, request)
     return described(
         labels,
         synonyms,
         parameters=_parameters(request.reference.name),
-        downloads=() if cached_weights(config, request) else (missing,),
+        downloads=() if file else (missing,),
         trust=trust,
+        files={"weights": (file,)} if file else {},
     )
 
 
@@ -64,6 +67,22 @@ def load(request: ModelRequest) -> Model:
     from ptbench_vision.visionmodels import start
 
     return start(lambda: _network(request), request)
+
+
+def fetch(request: ModelRequest, told: Fetching) -> list[Path]:
+    """Bring the weights, unless they are in the cache, and return their file."""
+    from ptbench_torch.hubfiles import watched
+
+    if is_random(request.options):
+        return []
+    config = find_config(request)
+    _trust(request)
+    file = cached_weights(config, request)
+    if file is None:
+        repository = str(config["hf_hub_id"])
+        with watched(repository, "models", None, partial(told, f"hub model {repository}")):
+            file = _fetched(config, request)
+    return [file]
 
 
 def _network(request: ModelRequest) -> Network:
@@ -154,10 +173,17 @@ def _snapshots(repository: str) -> Path:
 def _fetched(config: Mapping[str, Any], request: ModelRequest) -> Path:
     from huggingface_hub import HfApi, constants, hf_hub_download
 
+    from ptbench_torch.hubfiles import HubFile, bring_large
+
     repository, revision = str(config["hf_hub_id"]), request.reference.revision or "main"
     try:
-        commit = HfApi().model_info(repository, revision=revision, timeout=10.0).sha
+        info = HfApi().model_info(repository, revision=revision, timeout=10.0, files_metadata=True)
+        commit, name = str(info.sha), _file_name(config)
+        files = [HubFile.of(name, file) for file in info.siblings or () if file.rfilename == name]
+        bring_large(repository, "models", commit, files)
         return Path(hf_hub_download(repository, _file_name(config), revision=commit, etag_timeout=10.0))
+    except ModelError:
+        raise
     except Exception as error:  # each version of huggingface_hub has errors of its own
         raise ModelError(
             f"{request.reference}: {repository}@{revision} is not in the local cache "
@@ -241,4 +267,5 @@ PROVIDER = Provider(
     options=OPTIONS,
     describe=describe,
     load=load,
+    fetch=fetch,
 )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ptbench import (
     Download,
+    Fetching,
     Model,
     ModelDescription,
     ModelError,
@@ -60,6 +61,15 @@ def load(request: ModelRequest) -> Model:
     from ptbench_vision.visionmodels import start
 
     return start(lambda: _network(request), request)
+
+
+def fetch(request: ModelRequest, told: Fetching) -> list[Path]:
+    """Call the entry once, since it alone knows what it brings; return the files of the repository."""
+    folder = _folder(request)
+    told(f"repository {_read(request)[0]}", 0, None)
+    if not folder.is_dir():
+        _network(request)
+    return sorted(path for path in folder.rglob("*") if path.is_file())
 
 
 def _network(request: ModelRequest) -> Network:
@@ -148,4 +158,5 @@ PROVIDER = Provider(
     options=OPTIONS,
     describe=describe,
     load=load,
+    fetch=fetch,
 )

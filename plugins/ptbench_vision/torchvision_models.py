@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ptbench import (
     Download,
+    Fetching,
     Model,
     ModelDescription,
     ModelError,
@@ -38,6 +40,7 @@ def describe(request: ModelRequest) -> ModelDescription:
         synonyms_of(labels),
         parameters=weights.meta["num_params"],
         downloads=() if file.is_file() else (missing,),
+        files={"weights": (file,)} if file.is_file() else {},
     )
 
 
@@ -46,6 +49,20 @@ def load(request: ModelRequest) -> Model:
     from ptbench_vision.visionmodels import start
 
     return start(lambda: _network(request), request)
+
+
+def fetch(request: ModelRequest, told: Fetching) -> list[Path]:
+    """Bring the weights into torch.hub's cache, unless they lie there, and return their file."""
+    from ptbench_torch.bringing import bring
+    from ptbench_torch.digest import file_sha256
+
+    if is_random(request.options):
+        return []
+    weights = find_weights(request)
+    file = weights_file(weights)
+    bring(weights.url, file, file.stem.rpartition("-")[2], partial(told, weights.url))
+    _check_published(weights, file_sha256(file), str(request.reference))
+    return [file]
 
 
 def _network(request: ModelRequest) -> Network:
@@ -173,4 +190,5 @@ PROVIDER = Provider(
     options=(*COMMON, SHA256, *INIT),
     describe=describe,
     load=load,
+    fetch=fetch,
 )

@@ -66,7 +66,7 @@ def start(build: Callable[[], Network], request: ModelRequest) -> Model:
         if channels_last is None:
             channels_last = prefers_channels_last(module)
         engine = ImageEngine(module, network.preprocessing, settings, channels_last=channels_last)
-    except (ModelError, torch.OutOfMemoryError, MemoryError):
+    except (ModelError, MemoryError):
         raise
     except Exception as error:  # networks check the size of their input in many ways
         size = "x".join(map(str, network.preprocessing.size))
@@ -101,14 +101,13 @@ class ImageModel:
             weights=network.weights,
             preprocessing=_digest(preprocessing, len(network.labels)),  # by which a head is found
             device=str(engine.device),
-            precision=engine.settings.precision,
+            precision=engine.precision,
             trust=network.trust,
             extra={
                 "architecture": type(network.module).__name__,
                 **network.extra,
                 "preprocessing": _brief_words(preprocessing.words),
                 "layout": "channels_last" if engine.channels_last else "contiguous",
-                "batch_size": engine.batch_size,
             },
             notes=notes_of(network),
             weight_bytes=weight_bytes(engine.module),
@@ -129,12 +128,14 @@ class ImageModel:
     def facts(self) -> ModelFacts:
         """What is known of it; enlarged images and seconds are counted since it was loaded."""
         operations, uncounted = self._operations
+        engine, batching = self._engine, self._engine.batching
         return replace(
             self._facts,
             operations=operations,
-            notes=(*self._facts.notes, *uncounted),
-            counts={"resized up": self._engine.decoder.enlarged},
-            seconds=dict(self._engine.seconds),
+            extra={**self._facts.extra, "batch": batching.facts()},
+            notes=(*self._facts.notes, *uncounted, *engine.notes, *batching.notes()),
+            counts={"resized up": engine.decoder.enlarged, **batching.counts()},
+            seconds=dict(engine.seconds),
         )
 
 

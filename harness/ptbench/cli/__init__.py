@@ -8,18 +8,24 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from collections.abc import Sequence
 
 import click
 
 from ptbench import __version__
+from ptbench.cli.bundling import bundle_command, replay_command
 from ptbench.cli.caching import cache_group
+from ptbench.cli.fetching import fetch_command
+from ptbench.cli.following import status_command
 from ptbench.cli.inspecting import inspect_command
 from ptbench.cli.listing import list_group
 from ptbench.cli.profiling import profile_command
-from ptbench.cli.running import plan_command, report_command, run_command
+from ptbench.cli.running import run_command
 from ptbench.cli.verifying import verify_command
+from ptbench.cli.viewing import plan_command, report_command
 from ptbench.errors import PtbenchError, SuiteError, one_line
+from ptbench.meter import process_seconds
 
 FAILED, USAGE, INTERRUPTED = 1, 2, 130
 SPINS = "10000"
@@ -40,6 +46,10 @@ def cli() -> None:
 
 cli.add_command(run_command)
 cli.add_command(plan_command)
+cli.add_command(fetch_command)
+cli.add_command(bundle_command)
+cli.add_command(replay_command)
+cli.add_command(status_command)
 cli.add_command(report_command)
 cli.add_command(profile_command)
 cli.add_command(verify_command)
@@ -50,15 +60,19 @@ cli.add_command(cache_group)
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit with its documented code."""
-    sys.exit(run(arguments))
+    sys.exit(run(arguments, time.perf_counter() - process_seconds()))
 
 
-def run(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line and return its exit code; errors are one line each on standard error."""
+def run(arguments: Sequence[str] | None = None, began: float | None = None) -> int:
+    """Run the command line and return its exit code; errors are one line each on standard error.
+
+    ``began`` is when the process began, by `time.perf_counter`, where that was not just now.
+    """
+    now = time.perf_counter()
     if "OMP_WAIT_POLICY" not in os.environ:  # read when a framework is imported, which is later
         os.environ.setdefault("GOMP_SPINCOUNT", SPINS)
     try:
-        result = cli.main(arguments, prog_name="ptbench", standalone_mode=False)
+        result = cli.main(arguments, prog_name="ptbench", standalone_mode=False, obj=now if began is None else began)
     except SuiteError as error:
         for mistake in error.mistakes:
             click.echo(f"error: {mistake}", err=True)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ptbench.cli.running import CACHE, JSON, make_console
+from ptbench.cli.shared import CACHE, JSON, make_console
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -71,7 +71,7 @@ def list_command(cache: Path | None, as_json: bool) -> None:
     if rows:
         console.print(_table(rows))
     count = f"{len(rows):,} {'entry' if len(rows) == 1 else 'entries'}"
-    _say(f"{count}, {_size(total)} of {_size(kept.max_bytes)}: {kept.root}")
+    _say(f"{count}, {size_text(total)} of {size_text(kept.max_bytes)}: {kept.root}")
 
 
 @cache_group.command("prune")
@@ -159,7 +159,7 @@ def _confirmed(kept: Cache, entries: Sequence[Entry]) -> bool:
     from ptbench.errors import UsageError, printable
 
     count = f"{len(entries):,} {'entry' if len(entries) == 1 else 'entries'}"
-    size = _size(sum(entry.bytes for entry in entries))
+    size = size_text(sum(entry.bytes for entry in entries))
     try:
         return click.confirm(f"Remove {count} ({size}) from {printable(str(kept.root))}?")
     except click.Abort as error:
@@ -212,7 +212,7 @@ def _table(rows: Sequence[Mapping[str, Any]]) -> Table:
             _model(row) + (f" ({options})" if options else ""),
             " ".join(str(row[name]) for name in ("task", "split") if row[name]),
             " x ".join(f"{side:,}" for side in row["shape"] or ()),
-            _size(row["bytes"]),
+            size_text(row["bytes"]),
             _ago(row["made"]),
             _ago(row["used"]),
         ]
@@ -231,7 +231,7 @@ def _removed(kept: Cache, removed: Sequence[Entry], as_json: bool) -> None:
     if as_json:
         _print_json(kept, removed=[str(entry.path) for entry in removed], freed=freed, bytes=left)
     else:
-        _say(f"removed {len(removed):,}, {_size(freed)}; {_size(left)} left: {kept.root}")
+        _say(f"removed {len(removed):,}, {size_text(freed)}; {size_text(left)} left: {kept.root}")
 
 
 def _print_json(kept: Cache, **data: Any) -> None:
@@ -244,10 +244,10 @@ def _say(text: str) -> None:
     click.echo(printable(text))
 
 
-def _size(number: float) -> str:
+def size_text(number: float) -> str:
     """Return a number of bytes as people say it.
 
-    >>> _size(12), _size(1.5 * 2**20), _size(20 * 2**30)
+    >>> size_text(12), size_text(1.5 * 2**20), size_text(20 * 2**30)
     ('12 B', '1.5 MiB', '20.0 GiB')
     """
     for unit in ("B", "KiB", "MiB"):

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ptbench.cli.modelargs import named_models, read_options
-from ptbench.cli.running import DEVICE, JSON, interruptible, make_console
+from ptbench.cli.shared import DEVICE, JSON, interruptible, make_console
 from ptbench.errors import PtbenchError, SuiteError, UnknownNameError, UsageError, nearest, printable
 from ptbench.inspect_table import LEAST_SAMPLE, PARTS, SAMPLE
 

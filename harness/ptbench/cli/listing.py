@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from ptbench.cli.running import JSON, make_console
+from ptbench.cli.shared import JSON, make_console
 
 
 @click.group("list", invoke_without_command=True)

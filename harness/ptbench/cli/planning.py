@@ -12,16 +12,19 @@ from rich.text import Text
 from ptbench.model import Download
 from ptbench.plain import to_json
 from ptbench.records import Cell
-from ptbench.runner.plan import ModelPlan, Plan, TaskPlan
+from ptbench.runner.plan import ModelPlan, Plan, PlannedCell, TaskPlan
+from ptbench.runner.reuse import Finished
+
+CANNOT = "cannot run"
 
 
-def show_plan(plan: Plan, console: Console) -> None:
-    """Print models, tasks, cells, downloads and problems."""
+def show_plan(plan: Plan, console: Console, finished: Finished | None = None) -> None:
+    """Print models, tasks, cells, downloads and problems; and what is finished, where that was looked up."""
     console.print(_models(plan))
     console.print(_tasks(plan))
-    console.print(_cells(plan))
+    console.print(_cells(plan, finished))
     for download in plan.downloads:
-        console.print(Text(f"download: {_download(download)}", style="yellow"), soft_wrap=True)
+        console.print(Text(f"download: {download_text(download)}", style="yellow"), soft_wrap=True)
     for note, places in _notes(plan).items():
         console.print(Text(f"note: {note} ({', '.join(places)})", style="dim"), soft_wrap=True)
     for line in _inspections(plan):
@@ -29,7 +32,20 @@ def show_plan(plan: Plan, console: Console) -> None:
     for problem in plan.problems:
         console.print(Text(f"problem: {problem}", style="red"), soft_wrap=True)
     ready = sum(not planned.problem for planned in plan.cells)
-    console.print(f"{ready} of {len(plan.cells)} cells can run")
+    if finished is None:
+        console.print(f"{ready} of {len(plan.cells)} cells can run")
+    else:
+        console.print(summary(plan, finished))
+
+
+def summary(plan: Plan, finished: Finished) -> str:
+    """Say how many cells are finished, and how many will run or cannot."""
+    blocked = sum(bool(planned.problem) for planned in plan.cells)
+    done, failed = len(finished.cells), sum(not found.ok for found in finished.cells.values())
+    ended = f" ({failed} of them did not end well: --retry-failed)" if failed else ""
+    rest = f", {blocked} cannot" if blocked else ""
+    runs = len(plan.cells) - done - blocked
+    return f"{done} of {len(plan.cells)} cells are finished{ended}, {runs} will run{rest}"
 
 
 def _inspections(plan: Plan) -> Iterator[Text]:
@@ -66,8 +82,8 @@ def _notes(plan: Plan) -> dict[str, list[str]]:
     return notes
 
 
-def plan_data(plan: Plan) -> Any:
-    """Return a plan as plain JSON data."""
+def plan_data(plan: Plan, finished: Finished | None = None) -> Any:
+    """Return a plan as plain JSON data; with the state of each cell, where it was looked up."""
     return to_json(
         {
             "suite": plan.suite.name,
@@ -108,6 +124,8 @@ def plan_data(plan: Plan) -> Any:
                     "capability": planned.capability,
                     "problem": planned.problem,
                     "note": planned.note,
+                    "identity": planned.identity,
+                    **({} if finished is None else _state(planned, finished)),
                 }
                 for planned in plan.cells
             ],
@@ -130,6 +148,29 @@ def plan_data(plan: Plan) -> Any:
             "problems": plan.problems,
         }
     )
+
+
+def _state(planned: PlannedCell, finished: Finished) -> dict[str, str]:
+    """Return whether a cell is finished, in which run it was measured, or why it runs."""
+    cell = planned.cell.id
+    if planned.problem:
+        return {"state": "cannot run"}
+    if (found := finished.cells.get(cell)) is None:
+        return {"state": "will run", "why": finished.why[cell]}
+    return {"state": "finished", "status": found.record.status.value, "run": found.run}
+
+
+def _words(planned: PlannedCell, finished: Finished | None) -> str:
+    """Return the state of a cell as the table has it."""
+    if planned.problem:
+        return CANNOT
+    if finished is None:
+        return f"ready ({planned.capability})"
+    if (found := finished.cells.get(planned.cell.id)) is None:
+        return f"will run ({planned.capability}): {finished.why[planned.cell.id]}"
+    if not found.ok:
+        return f"{found.record.status.value} in {found.run}"
+    return f"finished in {found.run}"
 
 
 def _models(plan: Plan) -> Table:
@@ -169,15 +210,14 @@ def _tasks(plan: Plan) -> Table:
     return table
 
 
-def _cells(plan: Plan) -> Table:
+def _cells(plan: Plan, finished: Finished | None) -> Table:
     """Return one row per model and protocol, and per state where its cells differ."""
     table = Table(title="cells", title_justify="left", header_style="bold")
     for name in ("model", "protocol", "tasks", "seeds", "cells", "state"):
         table.add_column(name, overflow="fold")
     groups: dict[tuple[str, str, str], list[Cell]] = {}
     for planned in plan.cells:
-        state = "cannot run" if planned.problem else f"ready ({planned.capability})"
-        key = (planned.cell.model.name, planned.cell.label, state)
+        key = (planned.cell.model.name, planned.cell.label, _words(planned, finished))
         groups.setdefault(key, []).append(planned.cell)
     for (model, protocol, state), cells in groups.items():
         table.add_row(
@@ -186,7 +226,7 @@ def _cells(plan: Plan) -> Table:
             Text(", ".join(dict.fromkeys(cell.task.name for cell in cells))),
             ", ".join(dict.fromkeys(str(cell.seed) for cell in cells)),
             str(len(cells)),
-            Text(state, style="red" if state == "cannot run" else ""),
+            Text(state, style="red" if state == CANNOT else ""),
         )
     return table
 
@@ -194,10 +234,11 @@ def _cells(plan: Plan) -> Table:
 def _needs(planned: ModelPlan | TaskPlan, downloads: tuple[Download, ...]) -> Text:
     if planned.problem:
         return Text("see below", style="red")
-    return Text("; ".join(map(_download, downloads)), style="yellow")
+    return Text("; ".join(map(download_text, downloads)), style="yellow")
 
 
-def _download(download: Download) -> str:
+def download_text(download: Download) -> str:
+    """Return what is to be brought, with its size where that is known."""
     size = f" ({download.bytes / 2**20:,.0f} MiB)" if download.bytes else ""
     return f"{download.what}{size}"
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ptbench.cli.modelargs import named_models, read_options
-from ptbench.cli.running import DEVICE, JSON, PRECISION, interruptible, make_console
+from ptbench.cli.shared import DEVICE, JSON, PRECISION, interruptible, make_console
 from ptbench.errors import PluginError, UsageError, one_line, printable
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def _sizes(context: click.Context, parameter: click.Parameter, value: str) -> tu
 @click.option(
     "--variants",
     callback=_words,
-    help="fp32, bf16, fp16, channels_last, int8, compile, or joined: bf16+compile.  [default: the precision]",
+    help="fp32, bf16, fp16, channels_last, int8, compile, or joined: bf16+compile.  [default: the precision; auto: fp32]",
 )
 @click.option(
     "--seconds", type=click.FloatRange(0, min_open=True), callback=_seconds, default=3.0, show_default=True,
@@ -116,9 +116,8 @@ def profile_command(
                     continue
                 finished: list[Profile] = []  # what is there when the others are interrupted
                 measured.append((spec, finished))
-                request = ProfileRequest(
-                    variants or (spec.settings.precision,), batch_sizes, seconds, done=finished.append
-                )
+                plain = spec.settings.precision.replace("auto", "fp32")
+                request = ProfileRequest(variants or (plain,), batch_sizes, seconds, done=finished.append)
                 head = f"[{number}/{len(specs)}] {spec.name}: {', '.join(request.variants)}"
                 progress.print(Text(printable(head)), soft_wrap=True)
                 finished[:] = _profiles(spec, base, catalog, request, finished)

@@ -11,11 +11,13 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
+from ptbench.cli.failuretable import failures
 from ptbench.cli.reliability import MAX_NAME, score_text, spread_over_seeds, without_copies
+from ptbench.cli.timingtable import timing_lines
 from ptbench.errors import printable
 from ptbench.pareto import pareto_front
 from ptbench.records import Record, Report, Standing, Status
-from ptbench.report import entries_of, ordered, searched, tasks_of
+from ptbench.report import entries_of, halved, ordered, searched, tasks_of
 
 LEGEND = (
     "score ± half the 95 % interval   [bold green]*[/] best   "
@@ -23,6 +25,7 @@ LEGEND = (
 )
 DISPENSABLE = ("cells", "search", "device", "peak\n(MiB)", "MACs", "front", "protocol")
 """Columns of the cost table that a narrow terminal does without, in this order."""
+HALVED, BESIDE = "½", "†"
 SCORE_WIDTH = 17
 """A column of scores with its frame."""
 
@@ -43,7 +46,9 @@ def _parts(report: Report, width: int) -> Iterator[RenderableType]:
         yield from spread_over_seeds(report)
         yield from without_copies(report)
         yield _costs(report, width)
+        yield from _marks(report)
     yield from _remarks(report)
+    yield from timing_lines(report.run.get("timing"))
 
 
 def _scores(report: Report, tasks: dict[str, str], first: bool) -> Table:
@@ -54,20 +59,30 @@ def _scores(report: Report, tasks: dict[str, str], first: bool) -> Table:
     for task, metric in tasks.items():
         table.add_column(f"{escape(task)}\n[dim]{escape(metric)}[/]", justify="right", overflow="fold")
     stand = {(s.task, s.metric, s.model, s.protocol): s for s in report.standings}
-    failed = {(r.task, r.model, r.label): r for r in report.records if r.status is not Status.OK}
-    tried = {(r.task, r.model, r.label) for r in report.records}
+    tried: dict[tuple[str, str, str], Counter[str]] = {}
+    for r in report.records:
+        tried.setdefault((r.task, r.model, r.label), Counter())[r.status.value] += 1
     for model, protocol in entries_of(report):
         cells: list[Text] = []
         for task, metric in tasks.items():
-            if (task, model, protocol) in failed:
-                cells.append(Text(failed[task, model, protocol].status.value, style="red"))
+            statuses = tried.get((task, model, protocol), Counter())
+            if set(statuses) - {Status.OK.value}:
+                cells.append(_bad(statuses))
             elif (task, metric, model, protocol) in stand:
                 cells.append(_score(stand[task, metric, model, protocol]))
             else:
-                state = "" if (task, model, protocol) not in tried else "no number" if metric else "done"
+                state = "" if not statuses else "no number" if metric else "done"
                 cells.append(Text(state, style="dim"))
         table.add_row(Text(model), Text(protocol), *cells)
     return table
+
+
+def _bad(statuses: Counter[str]) -> Text:
+    """Return what became of cells of which some did not end well: ``oom``, or ``oom 1/3`` of three seeds."""
+    every = statuses.total()
+    bad = {status: n for status, n in statuses.items() if status != Status.OK}
+    said = (status if n == every else f"{status} {n}/{every}" for status, n in bad.items())
+    return Text(", ".join(said), style="red")
 
 
 def _score(standing: Standing) -> Text:
@@ -122,19 +137,38 @@ def _cost(report: Report, model: str, protocol: str, front: int) -> dict[str, st
     """Return what an entry cost, as texts by the heads of their columns."""
     records = [r for r in report.records if (r.model, r.label) == (model, protocol)]
     done = [r for r in records if r.status is Status.OK]
+    beside = BESIDE if any(map(_beside, done)) else ""
+    devices = (f"{r.device} {r.precision}{' ' + HALVED if halved(r) else ''}".strip() for r in done)
     return {
         "model": model,
         "protocol": protocol,
         "cells": f"{len(done)}/{len(records)}",
-        "time\n(s)": _number(sum(r.cost.seconds or 0.0 for r in done), 1) if done else "",
-        "ex/s": _count(throughput(done) or 0),
+        "time\n(s)": _number(sum(r.cost.seconds or 0.0 for r in done), 1) + beside if done else "",
+        "ex/s": _count(throughput(done) or 0) + beside if done else "",
         "front": _count(front),
         "search": _count(max((searched(r) or 0 for r in done), default=0)),
         "params": _count(max((r.cost.parameters or 0 for r in done), default=0)),
         "MACs": _count(max((r.cost.macs or 0 for r in done), default=0)),
         "peak\n(MiB)": _number(max((r.cost.peak_memory_mb or 0.0 for r in done), default=0.0) or None, 0),
-        "device": ", ".join(dict.fromkeys(f"{r.device} {r.precision}".strip() for r in done)),
+        "device": ", ".join(dict.fromkeys(devices)),
     }
+
+
+def _beside(record: Record) -> bool:
+    """Whether another process was on the GPU meanwhile, so that its times are too long."""
+    return any(note.startswith("another process") and "GPU" in note for note in record.notes)
+
+
+def _marks(report: Report) -> Iterator[Text]:
+    """Yield what the marks in the table of costs mean, those that stand there."""
+    done = [record for record in report.records if record.status is Status.OK]
+    if any(map(halved, done)):
+        yield Text(
+            f"{HALVED} memory was short: batches were halved (the scores are those of the same examples)",
+            style="dim",
+        )
+    if any(map(_beside, done)):
+        yield Text(f"{BESIDE} another process was on the GPU: the times are too long", style="dim")
 
 
 def throughput(records: Sequence[Record]) -> float | None:
@@ -145,18 +179,12 @@ def throughput(records: Sequence[Record]) -> float | None:
 
 
 def _remarks(report: Report) -> Iterator[RenderableType]:
-    bad = [r for r in ordered(report) if r.status is not Status.OK]
-    reasons: dict[tuple[Status, str], list[Record]] = {}
-    for record in bad:
-        reasons.setdefault((record.status, record.error), []).append(record)
-    for (status, error), records in reasons.items():
-        text = Text(f"{status.value}: ", style="red")
-        if len(records) > 1:
-            text.append(f"{len(records)} cells: ", style="default")
-        elif status is Status.FAILED:  # a skipped cell's reason says where by itself
-            text.append(f"{records[0].title}: ", style="default")
-        text.append(printable(error), style="default")
-        yield text
+    yield from failures(report)
+    reused = [record for record in report.records if record.reused]
+    if reused:
+        runs = ", ".join(printable(run) for run in sorted({record.reused for record in reused}))
+        verb = "cell was" if len(reused) == 1 else "cells were"
+        yield Text(f"{len(reused):,} {verb} measured in earlier runs: {runs}", style="dim")
     everyone = {record.model for record in report.records if record.status is Status.OK}
     if report.run.get("status") != "finished":
         yield Text(f"this run has not finished: {len(report.records)} of {report.run.get('cells')} cells")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ptbench.cli.running import JSON, interruptible, make_console
+from ptbench.cli.shared import JSON, interruptible, make_console
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -8,38 +8,31 @@ from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
-from typing import Protocol as Interface
 
 from ptbench import journal, store
 from ptbench.cache import Cache
 from ptbench.catalog import Catalog
 from ptbench.data import Predictions
-from ptbench.environment import snapshot
+from ptbench.environment import installed_versions, snapshot
 from ptbench.errors import one_line
-from ptbench.evaluate import Evaluator, new_record
+from ptbench.executors import SERIAL
+from ptbench.failures import new_record
+from ptbench.jobs import WorkerSpec, Workload
 from ptbench.model import Capability
-from ptbench.offers import Executor, FileMetric, Metric, Reporter, SumMetric, TableMetric
-from ptbench.progress import listening
-from ptbench.records import Cell, Record, Report, Standing, Status
-from ptbench.runner.inspecting import Onlooker, conduct_inspections
-from ptbench.runner.plan import Plan
+from ptbench.offers import FileMetric, Metric, Reporter, SumMetric, TableMetric
+from ptbench.records import Record, Report, Standing, Status
+from ptbench.runlog import RunLog
+from ptbench.runner.estimates import make_jobs
+from ptbench.runner.execution import Execution
+from ptbench.runner.inspecting import conduct_inspections
+from ptbench.runner.plan import Plan, settled_identity
+from ptbench.runner.timing import Timing
+from ptbench.runner.watching import Watcher, Watchers
+from ptbench.schedule import Schedule
+from ptbench.slots import find_slots
 from ptbench.statistics import standings
 
-
-class Watcher(Onlooker, Interface):
-    """Who is told how a run goes on."""
-
-    def cell_started(self, cell: Cell) -> None:
-        """A cell begins."""
-
-    def cell_ended(self, record: Record, seconds: float) -> None:
-        """A cell has ended, and its record is on the disk."""
-
-    def warned(self, text: str) -> None:
-        """Something is amiss that does not stop the run: an observer failed."""
-
-    def report_failed(self, text: str) -> None:
-        """A reporter could not write."""
+EVALUATOR = "ptbench.evaluate:make_evaluator"
 
 
 def conduct(
@@ -47,78 +40,89 @@ def conduct(
     catalog: Catalog,
     folder: Path,
     watcher: Watcher,
+    *,
+    execution: Execution | None = None,
+    finished: Mapping[str, Record] | None = None,
+    earlier: Sequence[Record] = (),
+    request: Mapping[str, Any] | None = None,
     reporters: Sequence[str] | None = None,
     cache: Cache | None = None,
+    began: float | None = None,
 ) -> Report:
     """Run the cells of a plan and return the report.
+
+    ``finished`` are cells that need not run again, by id: they stand in the journal already. ``earlier``
+    records tell how long cells take. ``request`` is what a later command must ask for to go on with this
+    run, and ``began`` when the command began, by `time.perf_counter`. Without ``execution`` cells run one by one in this process.
 
     An interruption (`KeyboardInterrupt`) ends the run: what is finished is kept and reported, and the
     exception goes on to the caller.
     """
-    run = folder.name
-    facts = {**_facts(plan, catalog, folder), "run": run}
+    execution = execution or Execution(SERIAL, find_slots("cpu"))
+    run, finished = folder.name, finished or {}
+    facts = {**_facts(plan, catalog, execution), "run": run, "request": request or {}}
     store.write_json(folder / store.RUN, {**facts, "status": "running"})
+    timing = Timing(0.0 if began is None else time.perf_counter() - began)
+    titles = {planned.cell.id: planned.cell.title for planned in plan.cells}
+    log = RunLog(folder, titles, watcher.warned)
+    watchers = Watchers([watcher, log, timing])
     observe(catalog, watcher, "ptbench_run_started", folder=folder, cells=len(plan.cells))
     records: list[Record] = []
 
-    def keep(record: Record, seconds: float) -> None:
-        journal.append_record(folder, record)
+    def keep(record: Record, *, new: bool = True) -> None:
+        if new:
+            journal.append_record(folder, record)
         records.append(record)
-        watcher.cell_ended(record, seconds)
+        watchers.cell_ended(record)
         observe(catalog, watcher, "ptbench_record_written", folder=folder, record=record)
 
     status = "interrupted"
-    try:
-        for planned in plan.cells:
-            if planned.problem:
-                kind = plan.tasks[planned.cell.task.name].kind
-                keep(new_record(planned.cell, run, Status.SKIPPED, planned.problem, kind=kind), 0.0)
-        _run(plan, catalog, folder, watcher, keep, cache)
-        conduct_inspections(plan.inspections, catalog, folder, watcher)
-        status = "finished"
-    finally:
-        report = conclude(folder, {**facts, "status": status}, records, catalog)
-        write_reports(report, catalog, reporters or plan.suite.reporters, watcher.report_failed)
-        observe(catalog, watcher, "ptbench_run_finished", folder=folder, report=report)
-    return report
-
-
-def _run(
-    plan: Plan,
-    catalog: Catalog,
-    folder: Path,
-    watcher: Watcher,
-    keep: Callable[[Record, float], None],
-    cache: Cache | None,
-) -> None:
-    if cache:
-        cache.warned = watcher.warned
-    evaluator = Evaluator(catalog, folder, folder.name, cache)
-    began = time.perf_counter()
-
-    def evaluate(cell: Cell) -> Record:
-        nonlocal began
-        began = time.perf_counter()
-        watcher.cell_started(cell)
-        with listening(watcher.advanced):
-            return evaluator(cell)
-
-    # Light models first: they answer at once, and their memory is measured before a framework is loaded.
-    ready = sorted((p for p in plan.cells if not p.problem), key=lambda p: plan.parameters(p.cell.model.name))
-    cells = [planned.cell for planned in ready]
-    executor = catalog.get(Executor, "serial")
-    with closing(executor.run(cells, evaluate)) as records:  # type: ignore[type-var]
-        for record in records:
-            keep(record, time.perf_counter() - began)
-
-
-def conclude(folder: Path, facts: Mapping[str, Any], records: Sequence[Record], catalog: Catalog) -> Report:
-    """Compute the standings from the predictions on the disk and close ``run.json``."""
-    found = rank(folder, records, catalog)
-    store.write_json(folder / store.STANDINGS, found)
-    store.write_json(
-        folder / store.RUN, {**facts, "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())}
-    )
+    with log:
+        try:
+            ready = [p for p in plan.cells if not p.problem and p.cell.id not in finished]
+            by_id = {planned.cell.id: planned for planned in ready}
+            jobs = make_jobs(replace(plan, cells=tuple(ready)), earlier)
+            schedule = Schedule(jobs, len(execution.slots), split=execution.executor.splits)
+            watchers.run_began(execution.slots, schedule, len(finished))
+            for planned in plan.cells:
+                done = finished.get(planned.cell.id)
+                if done is not None:
+                    keep(done, new=False)
+                elif planned.problem:
+                    kind = plan.tasks[planned.cell.task.name].kind
+                    keep(new_record(planned.cell, run, Status.SKIPPED, planned.problem, kind=kind))
+            workload = Workload(
+                schedule,
+                execution.slots,
+                WorkerSpec(
+                    EVALUATOR, run, str(folder), str(cache.root) if cache else None, execution.offline
+                ),
+                folder,
+                execution.timeout,
+                watchers.told,
+                installed_versions(),
+                execution.options,
+            )
+            with closing(execution.executor.run(workload)) as running:  # type: ignore[type-var]
+                for record in running:
+                    keep(replace(record, identity=settled_identity(by_id[record.cell], plan, catalog)))
+                    if execution.fail_fast and record.status is not Status.OK:
+                        status = "stopped"
+                        break
+            if status != "stopped":
+                conduct_inspections(plan.inspections, catalog, folder, watchers)
+                status = "finished"
+        finally:
+            with timing.mark("standings"):
+                store.write_json(folder / store.STANDINGS, rank(folder, records, catalog))
+            facts |= {"status": status, "finished": _now()}
+            store.write_json(folder / store.RUN, {**facts, "timing": timing.summary()})
+            report = store.read_report(folder)
+            with timing.mark("reports"):
+                write_reports(report, catalog, reporters or plan.suite.reporters, watchers.report_failed)
+            store.write_json(folder / store.RUN, {**facts, "timing": timing.summary()})
+            observe(catalog, watcher, "ptbench_run_finished", folder=folder, report=report)
+        log.close(status)
     return store.read_report(folder)
 
 
@@ -185,14 +189,22 @@ def observe(catalog: Catalog, watcher: Watcher, hook: str, **facts: Any) -> None
             watcher.warned(f"{implementation.plugin_name}: {hook} failed: {one_line(error)}")
 
 
-def _facts(plan: Plan, catalog: Catalog, folder: Path) -> dict[str, Any]:
+def _now() -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+
+
+def _facts(plan: Plan, catalog: Catalog, execution: Execution) -> dict[str, Any]:
     suite = plan.suite
     return {
+        "executor": execution.executor.name,
+        "slots": [slot.name for slot in execution.slots],
+        "canonical": execution.canonical,
+        "device": execution.device,
         "suite": suite.name,
         "description": suite.description,
         "file": suite.path.name,
         "text": suite.text,
-        "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        "started": _now(),
         "cells": len(plan.cells),
         "order": {"models": list(suite.models), "tasks": list(suite.tasks)},
         "plugins": [{"plugin": str(plugin), "error": plugin.error} for plugin in catalog.plugins],

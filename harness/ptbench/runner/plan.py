@@ -8,10 +8,11 @@ skipped with that reason, and the others run.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from ptbench.catalog import Catalog
+from ptbench.cellidentity import ABSENT, Identities
 from ptbench.data import Task
 from ptbench.errors import DataError, ModelError, PluginError, PtbenchError, nearest, one_line
 from ptbench.evaluate import chosen_capability, unread_notes
@@ -61,6 +62,8 @@ class TaskPlan:
     notes: tuple[str, ...] = ()
     """What reading it brought to light, if it was read: what was left out, and why."""
     unread: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    data: str = ""
+    """`Task.fingerprint` where it was read, else `DataDescription.state`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +77,8 @@ class PlannedCell:
     """Rows that go through the model, times how often they do."""
     note: str = ""
     """How the task's labels stand to those of the model's head, where they are not the same."""
+    identity: Mapping[str, str] = field(default_factory=dict)
+    """`ptbench.cellidentity.cell_identity`; empty where it cannot run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +90,8 @@ class Plan:
     models: Mapping[str, ModelPlan] = field(default_factory=dict)
     tasks: Mapping[str, TaskPlan] = field(default_factory=dict)
     inspections: InspectionPlan = field(default_factory=InspectionPlan)
+    device: str = "cpu"
+    """The kind of device that ``auto`` stands for."""
 
     def parameters(self, model: str) -> int:
         """Return the parameters of a model as far as they are known before it is loaded, else 0."""
@@ -114,8 +121,11 @@ class Plan:
         return tuple(found.values())
 
 
-def make_plan(suite: Suite, cells: tuple[Cell, ...], catalog: Catalog) -> Plan:
-    """Look at every model and every task of the cells once, and at every cell."""
+def make_plan(suite: Suite, cells: tuple[Cell, ...], catalog: Catalog, device: str = "cpu") -> Plan:
+    """Look at every model and every task of the cells once, and at every cell.
+
+    ``device`` is the kind of device that ``auto`` stands for: ``cpu``, ``cuda``.
+    """
     models: dict[str, ModelPlan] = {}
     tasks: dict[str, TaskPlan] = {}
     for cell in cells:
@@ -124,11 +134,32 @@ def make_plan(suite: Suite, cells: tuple[Cell, ...], catalog: Catalog) -> Plan:
             models[cell.model.name] = _plan_model(cell.model, base, catalog)
         if cell.task.name not in tasks:
             tasks[cell.task.name] = _plan_task(cell.task, base, catalog)
-    describe = _describer(catalog)
-    planned = tuple(
-        _plan_cell(cell, models[cell.model.name], tasks[cell.task.name], catalog, describe) for cell in cells
-    )
-    return Plan(suite, planned, models, tasks)
+    describe, identities = _describer(catalog), Identities(catalog, device)
+    planned: list[PlannedCell] = []
+    known: dict[tuple[str, str, str, int], PlannedCell] = {}
+    for cell in cells:
+        model, task = models[cell.model.name], tasks[cell.task.name]
+        key = (model.spec.name, task.spec.name, cell.protocol, id(cell.options))
+        if key not in known:
+            known[key] = _plan_cell(cell, model, task, catalog, describe)
+        one = replace(known[key], cell=cell)  # the seed alone makes no difference to a plan
+        if not one.problem and one.capability is not None:
+            described = describe(cell, one.capability, task.kind)
+            one = replace(one, identity=identities.of(cell, described, task.data))
+        planned.append(one)
+    return Plan(suite, tuple(planned), models, tasks, device=device)
+
+
+def settled_identity(planned: PlannedCell, plan: Plan, catalog: Catalog) -> Mapping[str, str]:
+    """Return the identity of a cell that has been run: what had to be brought before is there by then."""
+    if ABSENT not in planned.identity.values() or planned.capability is None:
+        return planned.identity
+    task = plan.tasks[planned.cell.task.name]
+    try:
+        described = _describer(catalog)(planned.cell, planned.capability, task.kind)
+    except (Exception, SystemExit):  # it is told where it matters: in the next plan
+        return planned.identity
+    return Identities(catalog, plan.device).of(planned.cell, described, task.data)
 
 
 def _describer(catalog: Catalog) -> Callable[[Cell, Capability, str], ModelDescription]:
@@ -175,10 +206,10 @@ def _plan_task(spec: TaskSpec, base: Path, catalog: Catalog) -> TaskPlan:
         unread: Mapping[str, Mapping[str, int]] = {}
         if described.quick:
             task = load_task(spec, base, catalog)
-            facts, unread = _facts(task, kind), task.unread
+            facts, unread, data = _facts(task, kind), task.unread, task.fingerprint()
             notes = (*unread_notes(task), *task.notes)
         else:
-            facts = TaskFacts(kind, splits=described.splits)
+            facts, data = TaskFacts(kind, splits=described.splits), described.state
             for column in wanted if described.columns is not None else ():
                 if column not in (described.columns or ()):
                     hint = nearest(column, described.columns or ())
@@ -187,7 +218,9 @@ def _plan_task(spec: TaskSpec, base: Path, catalog: Catalog) -> TaskPlan:
         text = _told(error, plugin, str(catalog.owner(Adapter.group, spec.adapter)))
         text = text if f"task '{spec.name}'" in text else f"task '{spec.name}': {text}"
         return TaskPlan(spec, kind.name, plugin, metrics, problem=text)
-    return TaskPlan(spec, kind.name, plugin, metrics, facts, described.downloads, notes=notes, unread=unread)
+    return TaskPlan(
+        spec, kind.name, plugin, metrics, facts, described.downloads, notes=notes, unread=unread, data=data
+    )
 
 
 def _facts(task: Task, kind: Kind) -> TaskFacts:

@@ -120,7 +120,7 @@ def test_the_cache_tells_columns_and_rows(cache: Path) -> None:
     assert [download.what for download in unknown.downloads] == [f"data set hub:org/MyData@{OLD}"]
     fill(cache, OLD)
     known = describe(f"org/MyData@{OLD}")
-    assert known == DataDescription(tuple(FEATURES), {"train": 2, "test": 2})
+    assert known == DataDescription(tuple(FEATURES), {"train": 2, "test": 2}, state=f"hub:org/MyData@{OLD}")
     assert describe(f"org/MyData@{NEW}").downloads
     assert describe(f"org/MyData#other@{OLD}").downloads
 
@@ -280,7 +280,9 @@ def test_only_splits_that_are_wanted_are_brought(
 
     monkeypatch.setattr("datasets.load_dataset_builder", None)  # from here on the cache is enough
     assert SOURCE.load(wanted(name, *one)) == splits
-    assert SOURCE.describe(wanted(name, *one)) == DataDescription(("text", "label"), {"validation": 4})
+    assert SOURCE.describe(wanted(name, *one)) == DataDescription(
+        ("text", "label"), {"validation": 4}, state=f"hub:{name}"
+    )
     for more in (two, ()):  # and it is not taken for what has more
         assert SOURCE.describe(wanted(name, *more)).downloads
 

@@ -255,6 +255,8 @@ def test_facts_of_a_predictor(made: Folders, load: Load) -> None:
         "architecture": "BertForSequenceClassification",
         "max_length": 9,
         "labels": "option",
+        "attention": "sdpa",
+        "batch": {"unit": "tokens", "asked": 1024, "used": 1024},
     }
     assert facts.counts == {"truncated": 0}
 

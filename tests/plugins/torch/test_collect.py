@@ -9,7 +9,7 @@ torch = pytest.importorskip("torch")
 
 from ptbench.progress import listening  # noqa: E402
 from ptbench_torch import collect as module  # noqa: E402
-from ptbench_torch.batching import Index  # noqa: E402
+from ptbench_torch.batching import Batch, Batching, Index  # noqa: E402
 from ptbench_torch.collect import collect  # noqa: E402
 from ptbench_torch.parameters import count_parameters  # noqa: E402
 
@@ -23,7 +23,8 @@ def test_rows_come_back_in_order(held: int, monkeypatch: pytest.MonkeyPatch) -> 
         return torch.stack([torch.tensor([i, -i], dtype=torch.bfloat16) for i in rows.tolist()])
 
     with listening(heard.append):
-        result = collect([np.array([3, 0]), np.array([2]), np.array([1, 4])], step, width=2)
+        batches = [Batch(np.array(rows), 1) for rows in ([3, 0], [2], [1, 4])]
+        result = collect(batches, step, batching=Batching("examples", 2), width=2)
     assert result.dtype == np.float32
     assert result.tolist() == [[i, -i] for i in range(5)]
     assert heard == [2, 1, 2]
@@ -33,7 +34,7 @@ def test_nothing_gives_an_empty_table() -> None:
     def step(rows: Index) -> torch.Tensor:
         raise AssertionError("not called")
 
-    assert collect([], step, width=7).shape == (0, 7)
+    assert collect([], step, batching=Batching("examples", 2), width=7).shape == (0, 7)
 
 
 def test_a_shared_parameter_counts_once() -> None:

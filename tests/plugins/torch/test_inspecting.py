@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from ptbench import Examples, Inspection, InspectRequest, ModelError, ModelFacts, Split
+from ptbench_torch.batching import Batching
 from ptbench_torch.inspecting import LearnerInspector
 from ptbench_torch.inspecting_activations import units_first, units_last
 from ptbench_torch.inspecting_gradients import Loss, gradient_rows
@@ -68,7 +69,8 @@ def blocks_of(network: nn.Module) -> tuple[tuple[str, nn.Module], ...]:
 
 
 def learner(network: nn.Module, inputs: Any, width: int, **more: Any) -> Learner:
-    given = {"blocks": blocks_of(network), "budget": 5, **more}
+    batching = Batching("examples", more.pop("budget", 5), even=more.pop("even", False))
+    given = {"blocks": blocks_of(network), "batching": batching, **more}
     return Learner(
         network, read=lambda examples: inputs, device=torch.device("cpu"), autocast=None, width=width, **given
     )

@@ -252,8 +252,6 @@ def test_memory_that_fails_ends_the_growth_of_batches(monkeypatch: pytest.Monkey
 
 
 def test_memory_that_fails_at_once_is_the_reason(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert passes.out_of_memory(RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried"))
-    assert not passes.out_of_memory(RuntimeError("shapes do not fit"))
     monkeypatch.setattr(Variant, "prepare", lambda self, module: (_ for _ in ()).throw(MemoryError()))
     (row,) = profiles("fp32")
     assert row.reason == "out of memory at batch 1"

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from ptbench import Capability, DataError, Examples, ModelError, ModelRequest, Reference, Settings, testing
+from ptbench_torch import precision
 from ptbench_vision import timm_models, torchvision_models
 from ptbench_vision.rawpixels import PROVIDER as PIXELS
 
@@ -156,3 +159,65 @@ def test_a_score_does_not_hang_on_counting(monkeypatch: pytest.MonkeyPatch) -> N
     facts = embedder().facts
     assert facts.operations is None
     assert "multiply-adds are not known: the operations of Flex cannot be counted" in facts.notes
+
+
+@pytest.fixture
+def one_thread() -> Iterator[None]:
+    """As every slot of a canonical run has."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.mark.usefixtures("one_thread")
+@pytest.mark.parametrize(
+    "reference",
+    ["timm:resnet10t", "timm:test_vit", "timm:mobilenetv3_small_050", "timm:convnext_atto",
+     "timm:test_efficientnet", "torchvision:squeezenet1_1"],
+)  # fmt: skip
+def test_canonical_bits_depend_on_the_image_alone(reference: str) -> None:
+    examples = pictures(19)
+    model = embedder(reference, Settings(canonical=True))
+    expected = model.embed(examples)
+    other = embedder(reference, Settings(canonical=True, batch_size=3)).embed(examples)
+    assert other.tobytes() == expected.tobytes()
+    order = np.random.default_rng(1).permutation(19)
+    assert np.array_equal(model.embed(examples.take(order)), expected[order])
+    for some in ([4], [18, 3, 5], list(range(2, 13))):
+        assert np.array_equal(model.embed(examples.take(some)), expected[some])
+    assert np.allclose(embedder(reference).embed(examples), expected, atol=1e-4)
+
+
+@pytest.mark.parametrize("canonical", [False, True])
+def test_memory_that_is_short_changes_no_row_and_is_told(canonical: bool) -> None:
+    examples = pictures(19)
+    plain, model = embedder().embed(examples), embedder(settings=Settings(canonical=canonical))
+    seen: list[int] = []
+
+    def check(module: Any, inputs: Any) -> None:
+        if len(inputs[0]) > 3:
+            raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes.")
+        seen.append(len(inputs[0]))
+
+    model._engine.module.register_forward_pre_hook(check)
+    assert np.allclose(model.embed(examples), plain, atol=1e-5)
+    assert sum(seen) == (20 if canonical else 19)
+    assert model.facts.extra["batch"] == {"unit": "images", "asked": 8, "used": 2}
+    assert "out of memory with batches of 8 images: 2 were used" in model.facts.notes
+    assert model.facts.counts["batch halved"] == 2
+
+
+def test_auto_is_bf16_on_a_device_that_is_made_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert embedder("timm:test_vit").facts.precision == "fp32"
+    monkeypatch.setattr(precision, "fast_bf16", lambda device: True)
+    model = embedder("timm:test_vit")
+    assert model.facts.precision == "bf16"
+    assert {parameter.dtype for parameter in model._engine.module.parameters()} == {torch.bfloat16}
+    monkeypatch.setattr(precision, "TOLERANCE", 1e-9)
+    careful = embedder("timm:test_vit")
+    assert careful.facts.precision == "fp32"
+    assert "computed in fp32, since in bf16 its first output differs by 1%" in careful.facts.notes
+    examples = pictures(3)
+    plain = embedder("timm:test_vit", Settings(precision="fp32")).embed(examples)
+    assert np.array_equal(careful.embed(examples), plain), "the weights did not go through bf16"

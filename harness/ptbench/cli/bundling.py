@@ -1,0 +1,273 @@
+"""`ptbench bundle` and `ptbench replay`: a run in one file, and the same run elsewhere."""
+
+from __future__ import annotations
+
+import json
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from contextlib import redirect_stdout
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ptbench.cli.caching import size_text
+from ptbench.cli.looking import EXECUTION, look_at
+from ptbench.cli.shared import JSON, OUTPUT, interruptible, make_console
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from ptbench.bundle import Bundled
+    from ptbench.cli.looking import Looked
+    from ptbench.records import Record
+    from ptbench.replay import Bundle, Difference, Replayed
+
+FOLDER = click.Path(path_type=Path, exists=True, file_okay=False)
+STYLES = {"same bits": "green", "same scores": "green", "differs": "bold red", "could not run": "red"}
+
+
+@click.command("bundle")
+@click.argument("run", type=FOLDER)
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="The file to write; default: <suite>-<run>.ptbundle here.",
+)
+@click.option(
+    "--data/--no-data",
+    default=True,
+    show_default=True,
+    help="Include local data and models beside the suite, up to 50 MB; of more, the digests are listed.",
+)
+@click.option("--base", type=FOLDER, help="The folder of the suite, where the run cannot tell it.")
+@JSON
+def bundle_command(run: Path, output: Path | None, data: bool, base: Path | None, as_json: bool) -> None:
+    """Pack RUN (a folder results/<suite>/<run>) into one file for `ptbench replay`.
+
+    It holds the suite, a lock (what every cell was made from), records, predictions, standings and logs, each
+    with its sha256. The same run gives the same bytes. Paths of this machine and secrets of its environment
+    are taken out. Weights are not packed: the lock has their digests.
+    """
+    from ptbench.bundle import bundle
+
+    done = bundle(run, output, base=base, data=data)
+    if as_json:
+        click.echo(json.dumps(_bundled_data(done), indent=2))
+        return
+    console = make_console()
+    for local in done.data:
+        size = f"{len(local.files):,} file{'s' * (len(local.files) != 1)}, {size_text(local.bytes)}"
+        told = "included" if local.included else "not included, its digests are listed"
+        console.out(f"data {local.path} ({size}): {told}", highlight=False)
+    if done.unfinished:
+        console.print(f"note: the run is {done.unfinished}: its bundle has what is finished", style="yellow")
+    console.out(f"{done.cells:,} cells, {size_text(done.bytes)}, sha256 {done.sha256}", highlight=False)
+    console.out(f"wrote {done.path}", highlight=False)
+
+
+@click.command("replay")
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@click.option("--check", is_flag=True, help="Check the file and say what differs here; run nothing.")
+@click.option(
+    "--base", type=FOLDER, help="Where local data lies: the folder of the suite; default: what FILE carries."
+)
+@OUTPUT
+@EXECUTION
+@click.option("--offline", is_flag=True, help="Open no network socket.")
+@click.option("--quiet", is_flag=True, help="No progress; the tables alone.")
+@JSON
+def replay_command(
+    file: Path,
+    check: bool,
+    base: Path | None,
+    output: Path,
+    given: Mapping[str, Any],
+    offline: bool,
+    quiet: bool,
+    as_json: bool,
+) -> int:
+    """Run the suite of FILE (from `ptbench bundle`) again here, and compare cell by cell.
+
+    Nothing that is finished here is reused. Scores are the same if they differ by no more than half of the
+    sixth decimal; "same bits" means that every prediction is equal too, bit for bit. The exit code is 0 if
+    all scores are the same, 1 if some differ or could not be measured here, 2 if FILE is damaged. With
+    --check it is 0 if FILE is whole.
+    """
+    from ptbench.archive import Archive
+    from ptbench.offline import seal
+    from ptbench.replay import all_equal, compare, data_differences, differences, read_bundle
+
+    if offline:
+        seal()
+    console = make_console()
+    quiet = quiet or as_json
+    with Archive(file) as archive, tempfile.TemporaryDirectory(prefix="ptbench-replay-") as made:
+        bundle, folder = read_bundle(archive), Path(made)
+        then = bundle.unpack(folder)
+        looked = _look(bundle, base or folder / "data", given, offline=offline)
+        found = [*differences(bundle.lock, _here(looked)), *data_differences(bundle.lock, base)]
+        if not as_json:
+            _show_differences(found, looked, console)
+        if check:
+            if as_json:
+                click.echo(json.dumps({**_found_data(found, looked), "cells": len(then)}, indent=2))
+            else:
+                console.out(f"{file} is whole: {len(archive.members):,} members, {len(then):,} cells")
+            return 0
+        results, now = _run(looked, output, quiet)
+        reasons = {planned.cell.id: planned.problem for planned in looked.plan.cells}
+        reasons[""] = "; ".join(looked.mistakes) or "the suite has no such cell in this version"
+        cells = list(compare(then, folder / "run", now, results, reasons))
+        _write(results, file, found, looked, cells)
+    if as_json:
+        click.echo(json.dumps({**_found_data(found, looked), **_cells_data(cells), "results": str(results)}))
+    else:
+        _show_cells(cells, console)
+        console.out(f"results: {results}", highlight=False)
+    return 0 if all_equal(cells) else 1
+
+
+def _look(bundle: Bundle, base: Path, given: Mapping[str, Any], *, offline: bool) -> Looked:
+    """Plan the suite of a bundle as if it lay in a folder, with what the command of then asked for."""
+    from ptbench.suite import load_suite
+
+    base.mkdir(exist_ok=True)
+    asked = bundle.run.get("request") or {}
+    with tempfile.TemporaryDirectory(prefix="ptbench-suite-") as made:
+        path = Path(made, Path(str(bundle.run.get("file") or "suite.toml")).name)
+        path.write_text(bundle.text, "utf-8")
+        suite = load_suite(path)
+        suite = replace(suite, path=base.resolve() / path.name)
+    if given.get("canonical") is None and asked.get("canonical"):
+        given = {**given, "canonical": True}
+    return look_at(suite, given, asked.get("precision"), offline=offline)
+
+
+def _here(looked: Looked) -> dict[str, Any]:
+    """Return what a run that begins now would write of its machine."""
+    from ptbench.environment import snapshot
+
+    plugins = [{"plugin": str(plugin)} for plugin in looked.catalog.plugins]
+    return {**snapshot(Path.cwd()), "plugins": plugins, "device": looked.execution.device}
+
+
+def _run(looked: Looked, output: Path, quiet: bool) -> tuple[Path, Sequence[Record]]:
+    """Run a plan as `ptbench run --fresh` does, without the cache; return its folder and its records."""
+    from ptbench.cli.display import Display
+    from ptbench.runner.conduct import conduct
+    from ptbench.runner.opening import opened
+
+    plan, execution = looked.plan, looked.execution
+    with (
+        opened(plan, output, execution, fresh=True) as ready,
+        interruptible(),
+        redirect_stdout(sys.stderr),
+        Display(plan, make_console(stderr=True), quiet=quiet) as display,
+    ):
+        report = conduct(
+            plan, looked.catalog, ready.folder, display, execution=execution, request=ready.request
+        )
+        return ready.folder, report.records
+
+
+def _write(
+    results: Path, file: Path, found: Sequence[Difference], looked: Looked, cells: Sequence[Replayed]
+) -> None:
+    from ptbench.store import write_json
+
+    write_json(results / "replay.json", {"of": file.name, **_found_data(found, looked), **_cells_data(cells)})
+
+
+def _show_differences(found: Sequence[Difference], looked: Looked, console: Console) -> None:
+    from rich.table import Table
+    from rich.text import Text
+
+    from ptbench.cli.planning import download_text
+    from ptbench.errors import printable
+
+    if found:
+        table = Table(title="what differs here", title_justify="left", header_style="bold")
+        for name in ("what", "then", "here"):
+            table.add_column(name, overflow="fold")
+        for one in found:
+            table.add_row(*(Text(printable(text)) for text in (one.what, one.then, one.now)))
+        console.print(table)
+    else:
+        console.print("nothing differs here: Python, packages, plugins, machine, device, data")
+    for download in looked.plan.downloads:
+        console.print(Text(f"download: {download_text(download)}", style="yellow"), soft_wrap=True)
+    for problem in (*looked.plan.problems, *looked.mistakes):
+        console.print(Text(f"problem: {printable(problem)}", style="red"), soft_wrap=True)
+
+
+def _show_cells(cells: Sequence[Replayed], console: Console) -> None:
+    from rich.table import Table
+    from rich.text import Text
+
+    from ptbench.errors import printable
+    from ptbench.replay import Verdict
+
+    table = Table(header_style="bold")
+    for name in ("cell", "metric", "then", "here", "predictions", "verdict"):
+        numbers = name in ("then", "here")
+        table.add_column(name, overflow="fold", justify="right" if numbers else "left", no_wrap=numbers)
+    for cell in cells:
+        metric = cell.metric or next(iter(cell.then), "")
+        compared = cell.verdict not in (Verdict.COULD_NOT_RUN, Verdict.NO_SCORES_THEN)
+        changed = f"{cell.changed:,} of {cell.rows:,} differ" if cell.changed else f"all {cell.rows:,} equal"
+        verdict = Text(cell.verdict.value, style=STYLES.get(cell.verdict.value, "dim"))
+        if cell.verdict is Verdict.DIFFERS:
+            verdict.append(f" by {cell.difference:+.2g}")
+        if cell.reason:
+            verdict.append(f": {printable(cell.reason)}", style="default")
+        table.add_row(
+            Text(printable(cell.title)),
+            metric,
+            f"{cell.then[metric]:.6f}" if metric in cell.then else "",
+            f"{cell.now[metric]:.6f}" if metric in cell.now else "",
+            changed if compared else "",
+            verdict,
+        )
+    console.print(table)
+    parts = dict.fromkeys(part for cell in cells for part in cell.parts)
+    for part in parts:
+        told = [cell for cell in cells if part in cell.parts]
+        where = "every cell" if len(told) == len(cells) else f"{len(told):,} cells"
+        console.print(Text(f"note: {printable(part)} ({where})", style="dim"), soft_wrap=True)
+    counts = {verdict: sum(cell.verdict is verdict for cell in cells) for verdict in Verdict}
+    console.print(", ".join(f"{count} {verdict.value}" for verdict, count in counts.items() if count))
+
+
+def _found_data(found: Sequence[Difference], looked: Looked) -> dict[str, Any]:
+    from ptbench.plain import to_json
+
+    return {
+        "differences": to_json(found),
+        "downloads": to_json(looked.plan.downloads),
+        "problems": [*looked.plan.problems, *looked.mistakes],
+    }
+
+
+def _cells_data(cells: Sequence[Replayed]) -> dict[str, Any]:
+    from ptbench.plain import to_json
+    from ptbench.replay import ROUNDING
+
+    return {"rounding": ROUNDING, "cells": to_json(cells)}
+
+
+def _bundled_data(done: Bundled) -> dict[str, Any]:
+    return {
+        "file": str(done.path),
+        "bytes": done.bytes,
+        "sha256": done.sha256,
+        "cells": done.cells,
+        "unfinished": done.unfinished,
+        "data": [
+            {"path": one.path, "bytes": one.bytes, "files": len(one.files), "included": one.included}
+            for one in done.data
+        ],
+    }

@@ -1,0 +1,58 @@
+"""Open a run: the folder that it goes on in or begins with, and what need not be run again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ptbench.records import Record
+from ptbench.runner.execution import Execution
+from ptbench.runner.plan import Plan
+from ptbench.runner.reuse import Finished, find_finished
+from ptbench.runs import open_run
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A run that this process conducts, and no other."""
+
+    folder: Path
+    finished: Mapping[str, Record]
+    """Records of cells that need not be run again, by cell; their files lie in the folder."""
+    earlier: Sequence[Record]
+    """What earlier cells took tells what these will take."""
+    request: Mapping[str, Any]
+    """What a later command must ask for to go on with it: the suite, and what overrides it."""
+    continued: bool = False
+
+
+def request_of(plan: Plan, execution: Execution, precision: str | None) -> dict[str, Any]:
+    """Return what makes two commands the same: all that a score can depend on, and the cells."""
+    return {
+        "text": plan.suite.text,
+        "device": execution.device,
+        "precision": precision,
+        "canonical": execution.canonical,
+    }
+
+
+@contextmanager
+def opened(
+    plan: Plan,
+    results: Path,
+    execution: Execution,
+    precision: str | None = None,
+    *,
+    fresh: bool = False,
+    retry_failed: bool = False,
+) -> Iterator[Opened]:
+    """Hold the run that a plan is to be conducted in. Raises `UsageError` where results cannot be written."""
+    request, suite = request_of(plan, execution, precision), plan.suite.name
+    run = open_run(results, suite, request, fresh=fresh, retry_failed=retry_failed)
+    with run.lock:
+        this = run.folder if run.continued else None
+        found: Finished = find_finished(plan, results, this, retry_failed=retry_failed, fresh=fresh)
+        yield Opened(run.folder, found.adopted(run.folder), tuple(found.seen), request, run.continued)
