@@ -29,7 +29,8 @@ def jobs(*deeds: str, **options: Any) -> list[Job]:
 
 def make_evaluator(spec: WorkerSpec) -> Evaluate:
     """Return what does it. It says where it runs in the facts of the record."""
-    if spec.options.get("only_threads", os.environ["OMP_NUM_THREADS"]) != os.environ["OMP_NUM_THREADS"]:
+    threads = os.environ.get("OMP_NUM_THREADS")
+    if spec.options.get("only_threads", threads) != threads:
         raise RuntimeError("this slot is broken")
 
     def evaluate(job: Job) -> Record | None:
@@ -71,6 +72,11 @@ def _progress() -> None:
         advance(3)
         time.sleep(0.01)
     warn("the cache is full")
+
+
+def _chatter() -> None:
+    for number in range(20_000):
+        warn(f"message {number}")
 
 
 def _bear() -> dict[str, Any]:
@@ -131,6 +137,7 @@ def _in_embed() -> None:
 
 DEEDS: dict[str, Callable[[], dict[str, Any] | None]] = {
     "progress": _progress,
+    "chatter": _chatter,
     "bear": _bear,
     "bear and hang": _bear_and_hang,
     "hold the interpreter": _hold_the_interpreter,

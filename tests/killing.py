@@ -30,8 +30,12 @@ protocols = ["linear_probe"]
 seeds = [0, 1]
 """
 CELLS = 18
-MEASURED = ("seconds", "examples_per_s", "peak_memory_mb", "started", "finished", "features_reused", "slot")
-"""Columns of `report.csv` that no two runs have alike, besides all that are times."""
+MEASURED = (
+    *("run", "reused", "log", "slot", "started", "finished", "features_reused", "peak_memory_mb", "pareto"),
+    *("seconds", "load_seconds", "embed_seconds", "fit_seconds", "predict_seconds", "examples_per_s"),
+    *("decode_share", "transfer_share", "compute_share", "fit_share", "metrics_share", "rest_share"),
+)
+"""Columns of `report.csv` that no two runs have alike: times, and what is made of them."""
 
 
 @dataclass
@@ -158,11 +162,7 @@ def scores(folder: Path) -> list[dict[str, str]]:
     """Return the rows of `report.csv` without what no two runs have alike."""
     with (folder / "report.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
-    gone = {"run", "reused", "log", *MEASURED}
-    return [
-        {k: v for k, v in row.items() if k not in gone and "seconds" not in k and not k.endswith("_s")}
-        for row in rows
-    ]
+    return [{k: v for k, v in row.items() if k not in MEASURED} for row in rows]
 
 
 def predictions(folder: Path) -> dict[str, str]:

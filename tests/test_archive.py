@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import stat
 import zipfile
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -78,9 +77,6 @@ def test_no_damage_goes_unseen(data: st.DataObject, tmp_path_factory: pytest.Tem
         assert "\n" not in str(error)  # noqa: PT017
     else:
         assert read == MEMBERS
-
-
-Change = Callable[[zipfile.ZipFile], None]
 
 
 def forged(path: Path, *members: tuple[zipfile.ZipInfo | str, bytes], listed: bool = True) -> Path:

@@ -275,7 +275,8 @@ def test_events_from_many_threads_while_the_screen_is_drawn() -> None:
         ((5400.0, 5400.0, 5400.0), "about 1.5 h left"),
         ((40 * 3600.0, 30 * 3600.0, 60 * 3600.0), "about 40 h left (30 to 60)"),
         ((3 * 86400.0, 2 * 86400.0, 5 * 86400.0), "about 3.0 days left (2.0 to 5.0)"),
-        ((0.0, 0.0, 100.0), "longer than estimated"),
+        ((0.0, 0.0, 80.0), "up to 80 s left"),
+        ((0.0, 0.0, 0.0), "longer than estimated"),
     ],
 )
 def test_the_time_left_is_told_in_one_unit(left: tuple[float, float, float], text: str) -> None:

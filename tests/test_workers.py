@@ -85,9 +85,7 @@ def test_the_executors_of_the_core_conform(executor: Any) -> None:
 def test_a_dead_workers_record_says_how_it_died_and_what_it_said_last(run: Run, tmp_path: Path) -> None:
     segfault, words, alloc, fine = run(jobs("segfault", "last words", "bad alloc", ""))
     assert (segfault.status, words.status, alloc.status) == (Status.CRASHED, Status.CRASHED, Status.OOM)
-    assert segfault.error == "killed by SIGSEGV: in string_at, __init__.py, line 519" or (
-        segfault.error.startswith("killed by SIGSEGV: in string_at, __init__.py, line")
-    )
+    assert segfault.error.startswith("killed by SIGSEGV: in string_at, __init__.py, line ")
     assert words.error == "exit code 7: no licence was found"
     assert alloc.error.startswith("killed by SIGABRT: ")
     assert "std::bad_alloc" in (tmp_path / alloc.log).read_text()
@@ -109,14 +107,13 @@ def test_a_hang_is_ended_and_the_log_shows_where_it_was(run: Run, tmp_path: Path
 
 
 def test_a_process_of_no_more_use_is_replaced(run: Run) -> None:
-    first, poisoned, later = run([*jobs("", "poison", "")])
+    first, poisoned, later = run(jobs("", "poison", ""))
     assert poisoned.status is Status.CRASHED
     assert first.facts["pid"] == poisoned.facts["pid"] != later.facts["pid"]
 
 
 def test_progress_is_told_four_times_a_second_at_most(run: Run, told: list[Event]) -> None:
     (record,) = run(jobs("progress"))
-    started, *progress, warning, ended = [event for event in told if event.phase != "start"] or told
     heard = [event for event in told if event.what == "progress"]
     assert 2 <= len(heard) <= 5  # it takes a second
     examples = [event.examples for event in heard]
@@ -131,11 +128,11 @@ def test_progress_is_told_four_times_a_second_at_most(run: Run, told: list[Event
 
 
 def test_a_worker_that_dies_idle_costs_no_cell(tmp_path: Path) -> None:
-    given = jobs("", "", "")
-    running = LOCAL.run(workload([given[0], *given[1:]], tmp_path))
+    running = LOCAL.run(workload(jobs("", "", ""), tmp_path))
     first = next(running)
     time.sleep(0.3)  # the next cell is done by now, and its worker has nothing to do
     os.kill(first.facts["pid"], signal.SIGKILL)
+    assert gone(first.facts["pid"])
     rest = list(running)
     assert [record.status for record in rest] == [Status.OK, Status.OK]
     assert rest[0].facts["pid"] == first.facts["pid"] != rest[1].facts["pid"]
@@ -236,9 +233,7 @@ def parent(tmp_path: Path) -> Iterator[Callable[[str], tuple[subprocess.Popen[st
 
 @pytest.mark.parametrize("deed", ["bear and hang", "hold the interpreter"])
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT], ids=lambda how: how.name)
-def test_workers_and_their_children_end_with_the_run_however_it_ends(
-    parent: Any, deed: str, how: signal.Signals
-) -> None:
+def test_workers_and_their_children_end_with_the_run(parent: Any, deed: str, how: signal.Signals) -> None:
     process, pids = parent(deed)
     began = time.monotonic()
     process.send_signal(how)

@@ -35,6 +35,15 @@ _DAMAGES = (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError, Not
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 
 
+def is_inside(name: str) -> bool:
+    """Return whether a name, put below a folder, stays there on every system.
+
+    >>> [is_inside(name) for name in ("a/b.txt", "../a", "/a", "a/./b", "C:a")]
+    [True, False, False, False, False]
+    """
+    return bool(_NAME.fullmatch(name))
+
+
 @dataclass(frozen=True, slots=True)
 class Member:
     """What a manifest says of a member."""
@@ -139,10 +148,8 @@ class Archive:
             raise UsageError(f"{self.path} is no bundle: it has no {MANIFEST}")
         for info in infos:
             name, kind = info.filename, stat.S_IFMT(info.external_attr >> 16)
-            if not _NAME.fullmatch(name) or info.orig_filename != name:
-                raise UsageError(
-                    f"{self.path}: member {name!r} leaves its folder; nothing was unpacked"
-                )
+            if not is_inside(name) or info.orig_filename != name:
+                raise UsageError(f"{self.path}: member {name!r} leaves its folder; nothing was unpacked")
             if kind not in (0, stat.S_IFREG) or name.endswith("/"):
                 raise UsageError(f"{self.path}: member {name!r} is no plain file; nothing was unpacked")
             if info.flag_bits & 1:

@@ -57,7 +57,7 @@ class Group:
             self.divisible = 0.0
             self.pending += self.cold
         self.model.waiting -= 1
-        self.model.sums[job.cell.label] -= seconds
+        self.model.sums[job.cell.protocol] -= seconds
         self.model.offer(self)
         return job, seconds, divisible
 
@@ -82,7 +82,7 @@ class Group:
             return
         if lost and self.jobs:
             self.divisible += divisible
-            self.model.sums[self.jobs[-1].cell.label] += divisible
+            self.model.sums[self.jobs[-1].cell.protocol] += divisible
         self.model.offer(self)
 
 
@@ -107,13 +107,12 @@ class Model:
     heap: list[tuple[float, int, int, Group]] = field(default_factory=list)
     """What can be handed out: (order, place, stamp, group). Entries with an old stamp do not count."""
 
-    _known: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    factors: dict[str, tuple[float, int]] = field(default_factory=dict)
+    """By what its estimates are multiplied, by protocol, and after how many jobs that was looked up."""
 
     def who(self, protocol: str) -> tuple[str, ...]:
         """Return what the time of a job has in common with those of others: all, protocol, name, model."""
-        if protocol not in self._known:
-            self._known[protocol] = ("", f"protocol {protocol}", f"name {self.name}", f"model {self.key}")
-        return self._known[protocol]
+        return "", f"protocol {protocol}", f"name {self.name}", f"model {self.key}"
 
     def offer(self, group: Group) -> None:
         """Let a group be chosen, if anything of it can be handed out."""
@@ -170,8 +169,8 @@ def _fill(groups: Iterable[Group], *, by_length: bool) -> None:
         elif _predicts(group.jobs[-1]):
             group.divisible = group.jobs[-1].shared_seconds + group.jobs[-1].own_seconds
         for job in group.jobs:
-            model.sums[job.cell.label] += own_seconds(job)
-        model.sums[group.jobs[-1].cell.label] += group.divisible
+            model.sums[job.cell.protocol] += own_seconds(job)
+        model.sums[group.jobs[-1].cell.protocol] += group.divisible
         model.offer(group)
 
 

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from ptbench.errors import PtbenchError, one_line
+from ptbench.errors import ModelError, ProtocolError, PtbenchError, one_line
 from ptbench.gpus import gpu_users
 from ptbench.meter import resident_mb
 from ptbench.records import Cell, Record, Status
@@ -26,7 +26,7 @@ _POISONED = (
     "unspecified launch failure", "uncorrectable ecc error",
 )  # fmt: skip
 _OFFLINE = ("offline", "connection", "resolve host", "name resolution", "network is unreachable")
-_NOT_FINITE = re.compile(r"\bnot finite\b|\bNaN\b|\binfinit")
+_NOT_FINITE = re.compile(r"\bnot finite\b|\bNaN or infinity\b")
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +64,7 @@ def failure_of(error: BaseException, log: str = "") -> Failure:
     if any(_is_missing(one) for one in chain):
         advice = "`ptbench fetch SUITE` brings what a suite needs; `ptbench plan SUITE` says what is missing"
         return Failure(Status.FAILED, said, advice)
-    if _NOT_FINITE.search(words):
+    if any(isinstance(one, ModelError | ProtocolError) and _NOT_FINITE.search(str(one)) for one in chain):
         advice = 'precision = "fp32" where it ran in fp16 or bf16; else look for broken weights or inputs'
         return Failure(Status.FAILED, said, advice)
     return Failure(Status.FAILED, said)

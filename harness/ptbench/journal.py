@@ -152,19 +152,19 @@ def _record(data: Any, texts: dict[str, str]) -> Record:
     """Make a record; ``texts`` holds long texts that stand in many of them, so that they are held once."""
     try:
         known = _known(Record, data)
-        known["status"] = Status(known["status"])
+        known["status"] = STATUSES.get(known["status"]) or Status(known["status"])
         known["cost"] = _made(Cost, known.get("cost") or {})
-        known["scores"] = tuple(_made(Score, score) for score in known.get("scores") or ())
+        known["scores"] = tuple([_made(Score, score) for score in known.get("scores") or ()])
         for name in ("notes", "trust", "files"):
             known[name] = tuple(known.get(name) or ())
-        for name in ("identity", "plugins", "fingerprints"):
-            if told := known.get(name):
-                known[name] = {key: texts.setdefault(text, text) for key, text in told.items()}
+        if parts := known.get("identity"):
+            known["identity"] = {name: texts.setdefault(text, text) for name, text in parts.items()}
         return Record(**known)
     except (AttributeError, KeyError, TypeError) as error:
         raise ValueError(f"this line is no record: {error}") from None
 
 
+STATUSES = {status.value: status for status in Status}
 READ = (Record, Cost, Score, Standing)
 NAMES: dict[type, frozenset[str]] = {cls: frozenset(f.name for f in dataclasses.fields(cls)) for cls in READ}
 FLOATS: dict[type, list[str]] = {
@@ -177,8 +177,8 @@ def _made(cls: type[T], data: Mapping[str, Any]) -> T:
     """Make it with its numbers as numbers: JSON has no NaN, and so null stands for it."""
     known = _known(cls, data)
     for name in FLOATS[cls]:
-        if name in known:
-            value = known[name]
+        value = known.get(name, 0.0)
+        if type(value) is not float and name in known:
             if isinstance(value, str | bool):
                 raise TypeError(f"{name} is no number")
             known[name] = math.nan if value is None else float(value)
@@ -186,7 +186,10 @@ def _made(cls: type[T], data: Mapping[str, Any]) -> T:
 
 
 def _known(cls: type, data: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what has a field; ``data`` itself where all has, since it is nobody else's."""
     names = NAMES[cls]
+    if type(data) is dict and data.keys() <= names:
+        return data
     return {key: value for key, value in data.items() if key in names}
 
 

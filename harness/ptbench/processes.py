@@ -20,7 +20,7 @@ from ptbench.slots import Slot
 GRACE = 1.0
 """Seconds that workers have to end by themselves before they are killed."""
 POLL = 0.01
-_GUARD = 'while read -r groups; do all="$groups"; done; [ -n "$all" ] && kill -9 -- $all'
+_GUARD = 'while read -r groups; do all="$groups"; done; [ -n "$all" ] && kill -9 $all'
 
 
 class Guard:

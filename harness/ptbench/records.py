@@ -300,8 +300,10 @@ def _fed(value: Any) -> bytes:
 
 
 def _label(protocol: str, options: Mapping[str, Any]) -> str:
+    if not options:
+        return protocol
     given = ", ".join(f"{key}={_brief(value)}" for key, value in sorted(options.items()))
-    return f"{protocol} ({given})" if given else protocol
+    return f"{protocol} ({given})"
 
 
 def _title(model: str, task: str, label: str, seed: int) -> str:

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from ptbench.archive import Archive
+from ptbench.archive import Archive, is_inside
 from ptbench.bundle import DATA, FILES, FORMAT, LOCK, SUITE
 from ptbench.cellidentity import changes
 from ptbench.data import Predictions
@@ -100,9 +100,25 @@ def read_bundle(archive: Archive) -> Bundle:
         if not isinstance(lock.get("cells"), dict) or not isinstance(run, dict):
             raise ValueError(f"{LOCK} has no cells")
         archive.read(FILES + RECORDS)
-    except (ValueError, AttributeError) as error:
+        differences(lock, {})
+        _check_data(lock.get("data") or ())
+    except (ValueError, AttributeError, TypeError, KeyError, RecursionError) as error:
         raise UsageError(f"{archive.path} is no bundle of a run: {error}") from None
     return Bundle(archive, lock, run, text)
+
+
+def _check_data(data: Sequence[Mapping[str, Any]]) -> None:
+    """Raise an error of Python for what is no list of local data."""
+    for local in data:
+        if not isinstance(local["path"], str) or not isinstance(local["included"], bool):
+            raise TypeError("data without a path")
+        for name, file in local["files"].items():
+            if (
+                not is_inside(name)
+                or not isinstance(file["bytes"], int)
+                or not isinstance(file["sha256"], str)
+            ):
+                raise TypeError(f"{name!r} is no data beside a suite")
 
 
 def differences(lock: Mapping[str, Any], here: Mapping[str, Any]) -> list[Difference]:

@@ -179,7 +179,11 @@ def safe_cell(value: Any) -> Any:
 def csv_text(frame: pd.DataFrame) -> str:
     """Return a table as CSV with bare numbers and inert text."""
     header = [safe_cell(name) for name in frame.columns]
-    return str(frame.map(safe_cell).to_csv(index=False, header=header, lineterminator="\n"))
+    safe = frame.copy(deep=False)
+    for i, kind in enumerate(frame.dtypes):
+        if kind.kind not in "biuf":  # numbers are bare
+            safe.isetitem(i, frame.iloc[:, i].map(safe_cell))
+    return str(safe.to_csv(index=False, header=header, lineterminator="\n"))
 
 
 def _row(record: Record, score: Score | None, standing: Standing | None) -> dict[str, Any]:
@@ -270,7 +274,7 @@ def _json(value: Any) -> str:
 
 def _utf8(text: str) -> str:
     """Return text that UTF-8 can hold: a lone surrogate becomes its escape."""
-    return text.encode("utf-8", "backslashreplace").decode()
+    return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode()
 
 
 def _join(texts: Sequence[str]) -> str:

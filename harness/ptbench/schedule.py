@@ -17,12 +17,14 @@ PARTS_PER_SLOT = 4
 WORTH = 0.1
 """The share of its time that a cell must win for it to be split."""
 CRITICAL = {True: 0.8, False: 0.4}
-"""The share of the time that all slots still need from which on a chain of jobs is begun before anything else:
+"""The share of the time that all slots still need from which on a chain of jobs goes before anything else:
 where times were measured, and where they are guessed and may well be twice as long."""
-LOOKS = 8
-"""A slot that goes on with its model looks around once in so many times, when as many models are begun."""
-RANKS = 4
-"""Models that nobody has begun are put in order again when a job has ended for each four of them."""
+FRESH = 0.02
+"""What was learnt from so small a share of the jobs need not be looked up at once."""
+LOOKS = 2
+"""A slot that goes on with its model looks around once in as many times as half the models that are begun."""
+RANKS = 2
+"""Models that nobody has begun are put in order again when a job has ended for each two of them."""
 OVERDUE = 0.1
 """The share of its expected time that a job which has taken longer already is thought to need still."""
 SHOWN = 256
@@ -68,7 +70,7 @@ class Schedule:
         self._begun: dict[str, Model] = {}
         self._due: set[int] = set()
         self._fresh = make_models(jobs, by_length=slots > 1)[::-1]
-        self._fresh_work = self._horizon = 0.0
+        self._fresh_work = self._waiting = self._horizon = 0.0
         self._longest: list[Model] = []
         self._news = self._skipped = 0
         self._rank()
@@ -90,8 +92,8 @@ class Schedule:
             self._begun[model.key] = model
         group, last = model.first(), self._last.get(slot)
         assert group is not None
-        if last is not None and last.model is model and last.ready and not self._urgency(model) > 1:
-            group = last
+        if last is not None and last is not group and last.model is model and last.ready:
+            group = group if self._urgency(model) > 1 else last
         if self._split and group.divisible and (n := self._parts(slot, group)) > 1:
             self._left += n
             group.split(n)
@@ -118,7 +120,8 @@ class Schedule:
             self._last.pop(task.slot, None)
         else:
             self._due.add(task.slot)
-            who = group.model.who(job.cell.label)
+            group.model.factors.clear()
+            who = group.model.who(job.cell.protocol)
             self._paces[job.measured].learn(task.estimated, seconds, who)
         group.ended(job, task.divisible, lost=lost)
         if group.model.waiting:
@@ -138,11 +141,12 @@ class Schedule:
         spread = self._paces[known[0] if known else True].spread()
         rests = [self._rest(task, since) for task in self._running]
         pieces = [
-            self._factor(model, group.jobs[-1].cell.label) * (model.load + group.chain)
+            self._factor(model, group.jobs[-1].cell.protocol) * (model.load + group.chain)
             for model in (*(m for m in self._fresh[-SHOWN:] if not m.begun), *self._begun.values())
             if (group := model.first()) is not None
         ]
-        fluid = max(0.0, self._waiting() - sum(pieces))
+        self._count()
+        fluid = max(0.0, self._waiting - sum(pieces))
         return forecast(rests, pieces, fluid, self._slots, spread)
 
     def _model(self, slot: int) -> Model | None:
@@ -157,6 +161,7 @@ class Schedule:
         self._skipped = 0
         if self._news * RANKS >= len(self._fresh):
             self._rank()
+        self._count()
         self._horizon = self._span()
         alone = self._alone(slot)
         urgent = held
@@ -190,7 +195,7 @@ class Schedule:
             if group is None or self._held.get(slot) is model:
                 continue
             alone = (self._work(model) + sum(busy)) / len(busy) if busy else math.inf
-            if self._factor(model, group.jobs[-1].cell.label) * (model.load + group.chain) < alone:
+            if self._factor(model, group.jobs[-1].cell.protocol) * (model.load + group.chain) < alone:
                 found[model.key] = alone
         return found
 
@@ -199,7 +204,7 @@ class Schedule:
         group = model.first()
         if group is None:
             return 0.0
-        seconds = self._factor(model, group.jobs[-1].cell.label) * group.chain
+        seconds = self._factor(model, group.jobs[-1].cell.protocol) * group.chain
         return seconds / max(CRITICAL[model.measured] * self._horizon, 1e-9)
 
     def _parts(self, slot: int, group: Group) -> int:
@@ -211,16 +216,16 @@ class Schedule:
         model, job = group.model, group.jobs[-1]
         if group.parts or job.blocks < 2:
             return 1
-        factor = self._factor(model, job.cell.label)
+        factor = self._factor(model, job.cell.protocol)
         load, work = factor * model.load, factor * group.divisible
         here = factor * group.chain + (0.0 if self._held.get(slot) is model else load)
-        if work < load or here <= self._span():
+        if work < load or here <= self._waiting / self._slots or here <= self._span():
             return 1
         rests = [0.0] * self._slots
         for task in self._running:
             rests[task.slot] = self._rest(task)
         # As many help as it takes to be done when all else is.
-        room = _level(rests, self._waiting()) - load - (here - work)
+        room = _level(rests, self._waiting) - load - (here - work)
         helpers = min(self._slots, job.blocks)
         if room * helpers > work:
             helpers = math.ceil(work / room)
@@ -230,9 +235,10 @@ class Schedule:
     def _hand_out(self, slot: int, group: Group) -> Job:
         model = group.model
         job, estimated, divisible = group.take()
+        self._waiting -= estimated * self._factor(model, job.cell.protocol)
         if self._held.get(slot) is not model:
             estimated += model.load
-        expected = estimated * self._factor(model, job.cell.label)
+        expected = estimated * self._factor(model, job.cell.protocol)
         self._held[slot], self._last[slot] = model, group
         self._running.append(_Task(job, group, slot, self._now, estimated, expected, divisible))
         if not model.waiting:
@@ -252,11 +258,11 @@ class Schedule:
 
     def _span(self) -> float:
         """Return the seconds that all slots would still have to work if nothing held them."""
-        return (self._waiting() + sum(map(self._rest, self._running))) / self._slots
+        return (self._waiting + sum(map(self._rest, self._running))) / self._slots
 
-    def _waiting(self) -> float:
-        """Return the seconds of work that was not handed out."""
-        return self._fresh_work + sum(map(self._work, self._begun.values()))
+    def _count(self) -> None:
+        """Sum up what was not handed out; until the next time what is handed out is taken off."""
+        self._waiting = self._fresh_work + sum(map(self._work, self._begun.values()))
 
     def _work(self, model: Model) -> float:
         """Return the seconds of what was not handed out of a model, loading aside."""
@@ -266,8 +272,12 @@ class Schedule:
         """Return the seconds that a running job still takes."""
         return max(task.expected - (self._now + since - task.began), OVERDUE * task.expected)
 
-    def _factor(self, model: Model, label: str) -> float:
-        return self._paces[model.measured].factor(model.who(label))
+    def _factor(self, model: Model, protocol: str) -> float:
+        pace = self._paces[model.measured]
+        known = model.factors.get(protocol)
+        if known is None or pace.seen - known[1] > FRESH * pace.seen:
+            known = model.factors[protocol] = pace.factor(model.who(protocol)), pace.seen
+        return known[0]
 
 
 def _top(models: list[Model]) -> Model | None:

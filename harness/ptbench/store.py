@@ -123,6 +123,7 @@ def write_predictions(path: Path, *runs: Predictions) -> None:
             columns[name] = pa.DictionaryArray.from_arrays(pa.array(values.astype(np.int32)), labels)
         else:
             columns[name] = pa.array(values.tolist() if values.dtype == object else values)
+    path.parent.mkdir(exist_ok=True)  # a worker's own folder has none yet
     table = pa.table(columns)
     table = table.replace_schema_metadata(
         {"labels": json.dumps([_utf8(label) for label in predictions.labels])}

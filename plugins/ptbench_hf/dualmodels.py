@@ -15,7 +15,7 @@ from ptbench import Examples, ModelError, ModelFacts, Operations, Settings
 from ptbench_hf.checkpoints import Checkpoint
 from ptbench_hf.dual import FILLED, check_dual, image_versions, processing_digest
 from ptbench_hf.dualimages import ImageEngine, ImageTower
-from ptbench_hf.engine import Engine
+from ptbench_hf.engine import Engine, attention_of
 from ptbench_hf.loading import length_limit, load_dual, load_image_processor, load_tokenizer
 from ptbench_hf.quiet import explained, quiet
 from ptbench_hf.spreading import refuse_spread
@@ -69,6 +69,7 @@ class DualEmbedder:
                 "max_length": towers.said,
                 "preprocessing": how,
                 "normalize": bool(checkpoint.wishes.normalize),
+                **attention_of(model),
                 **_scale(model),
                 **({"unused_weights": ", ".join(left)} if left else {}),
             },

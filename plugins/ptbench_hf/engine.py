@@ -178,10 +178,7 @@ def _started(
     engine = Engine(module, finish.to(device), reader, device, batching)
     with explained(checkpoint.root, "cannot run on a first text"), saying("a first text", device):
         engine, rows = engine.tried(precision)
-    extra = {"architecture": type(module).__name__, "max_length": said}
-    attention = getattr(module.config, "_attn_implementation", None)
-    if attention:
-        extra["attention"] = attention
+    extra = {"architecture": type(module).__name__, "max_length": said, **attention_of(module)}
     if left:
         extra["unused_weights"] = ", ".join(left)
     if engine.batching.even:
@@ -189,6 +186,12 @@ def _started(
     if checkpoint.wishes.spread:
         extra["spread"] = spread_over(module)
     return engine, rows, extra
+
+
+def attention_of(module: Any) -> dict[str, str]:
+    """Return which attention is computed: transformers takes that of torch (sdpa) where it is written for it."""
+    chosen = getattr(module.config, "_attn_implementation", None)
+    return {"attention": str(chosen)} if chosen else {}
 
 
 def operations_of(engine: Engine) -> Operations | None:

@@ -46,6 +46,7 @@ def connected(address: str | None, slots: Sequence[Slot]) -> Iterator[str | None
             finally:
                 leave()
         else:
+            leave()
             with _own_ray(slots) as folder:
                 yield folder
 
@@ -81,7 +82,7 @@ def _own_ray(slots: Sequence[Slot]) -> Iterator[str]:
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing leaves the machine unasked
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # a slot without a GPU hides them itself
     base = tempfile.gettempdir()
-    folder = tempfile.mkdtemp(prefix="ptbench-", dir=base if len(base) <= LONGEST else "/tmp")  # noqa: S108
+    folder = tempfile.mkdtemp(prefix="ptb-ray-", dir=base if len(base) <= LONGEST else "/tmp")  # noqa: S108
     try:
         _init(
             num_cpus=sum(slot.threads for slot in slots),

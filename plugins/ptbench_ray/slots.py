@@ -45,9 +45,8 @@ def sharing(devices: str, nodes: Sequence[tuple[int, int]], gpus: int) -> tuple[
 
 
 def _on_gpus(nodes: Sequence[tuple[int, int]], gpus: int) -> tuple[Slot, ...]:
-    threads = [
-        max(1, cpus // (has // gpus)) for cpus, has in nodes if has >= gpus for _ in range(has // gpus)
-    ]
+    shares = [(cpus, min(cpus, has // gpus)) for cpus, has in nodes]  # each needs a CPU that feeds it
+    threads = [cpus // share for cpus, share in shares for _ in range(share)]
     names = [[str(gpus * i + j) for j in range(gpus)] for i in range(len(threads))]
     return tuple(
         Slot(f"cuda:{'+'.join(group)}", tuple(group), n) for group, n in zip(names, threads, strict=True)

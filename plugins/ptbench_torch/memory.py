@@ -17,6 +17,7 @@ SAYINGS = (
     "std::bad_alloc",
     "MPS backend out of memory",
     "STATUS_ALLOC_FAILED",  # cuBLAS and cuDNN
+    "CUDA error: out of memory",  # what is no tensor, such as pinned memory
 )
 """How errors of torch say it that have no type of their own for it."""
 GIB = 2**30

@@ -75,7 +75,9 @@ def fill(suite: Path, output: Path, share: float, status: str) -> Path:
     store.write_json(folder / store.RUN, {**facts, "request": request, "order": order, "run": folder.name})
     groups = {(r.task, r.model, r.label): r for r in records}
     standings = [
-        Standing(task, s.metric, model, label, s.value, s.ci_low, s.ci_high, 5, 0.01, False, True, 0.1, 0.0, 0.2)
+        Standing(
+            task, s.metric, model, label, s.value, s.ci_low, s.ci_high, 5, 0.01, False, True, 0.1, 0.0, 0.2
+        )
         for (task, model, label), r in groups.items()
         for s in r.scores
     ]

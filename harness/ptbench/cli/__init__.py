@@ -72,7 +72,9 @@ def run(arguments: Sequence[str] | None = None, began: float | None = None) -> i
     if "OMP_WAIT_POLICY" not in os.environ:  # read when a framework is imported, which is later
         os.environ.setdefault("GOMP_SPINCOUNT", SPINS)
     try:
-        result = cli.main(arguments, prog_name="ptbench", standalone_mode=False, obj=now if began is None else began)
+        result = cli.main(
+            arguments, prog_name="ptbench", standalone_mode=False, obj=now if began is None else began
+        )
     except SuiteError as error:
         for mistake in error.mistakes:
             click.echo(f"error: {mistake}", err=True)

@@ -16,6 +16,7 @@ import click
 from ptbench.cli.caching import size_text
 from ptbench.cli.looking import EXECUTION, look_at
 from ptbench.cli.shared import JSON, OUTPUT, interruptible, make_console
+from ptbench.errors import UsageError
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -75,6 +76,7 @@ def bundle_command(run: Path, output: Path | None, data: bool, base: Path | None
 @click.option(
     "--base", type=FOLDER, help="Where local data lies: the folder of the suite; default: what FILE carries."
 )
+@click.option("--trust", is_flag=True, help="Run code that the suite in FILE names, and load its pickles.")
 @OUTPUT
 @EXECUTION
 @click.option("--offline", is_flag=True, help="Open no network socket.")
@@ -84,6 +86,7 @@ def replay_command(
     file: Path,
     check: bool,
     base: Path | None,
+    trust: bool,
     output: Path,
     given: Mapping[str, Any],
     offline: bool,
@@ -92,13 +95,14 @@ def replay_command(
 ) -> int:
     """Run the suite of FILE (from `ptbench bundle`) again here, and compare cell by cell.
 
-    Nothing that is finished here is reused. Scores are the same if they differ by no more than half of the
-    sixth decimal; "same bits" means that every prediction is equal too, bit for bit. The exit code is 0 if
-    all scores are the same, 1 if some differ or could not be measured here, 2 if FILE is damaged. With
+    Nothing that is finished here is reused. A FILE whose suite would run code of its own (a repository's, a
+    factory's, a pickle's) is not run without --trust. Scores are the same if they differ by at most half
+    of the sixth decimal; "same bits" means that every prediction is equal too, bit for bit. The exit code is
+    0 if all scores are the same, 1 if some differ or could not be measured here, 2 if FILE is damaged. With
     --check it is 0 if FILE is whole.
     """
     from ptbench.archive import Archive
-    from ptbench.offline import seal
+    from ptbench.offline import check_executor, seal
     from ptbench.replay import all_equal, compare, data_differences, differences, read_bundle
 
     if offline:
@@ -109,6 +113,8 @@ def replay_command(
         bundle, folder = read_bundle(archive), Path(made)
         then = bundle.unpack(folder)
         looked = _look(bundle, base or folder / "data", given, offline=offline)
+        if offline:
+            check_executor(looked.execution.executor.name)
         found = [*differences(bundle.lock, _here(looked)), *data_differences(bundle.lock, base)]
         if not as_json:
             _show_differences(found, looked, console)
@@ -118,6 +124,8 @@ def replay_command(
             else:
                 console.out(f"{file} is whole: {len(archive.members):,} members, {len(then):,} cells")
             return 0
+        if not trust:
+            _check_trust(looked, file)
         results, now = _run(looked, output, quiet)
         reasons = {planned.cell.id: planned.problem for planned in looked.plan.cells}
         reasons[""] = "; ".join(looked.mistakes) or "the suite has no such cell in this version"
@@ -133,18 +141,34 @@ def replay_command(
 
 def _look(bundle: Bundle, base: Path, given: Mapping[str, Any], *, offline: bool) -> Looked:
     """Plan the suite of a bundle as if it lay in a folder, with what the command of then asked for."""
+    from ptbench.store import slug
     from ptbench.suite import load_suite
 
     base.mkdir(exist_ok=True)
     asked = bundle.run.get("request") or {}
     with tempfile.TemporaryDirectory(prefix="ptbench-suite-") as made:
-        path = Path(made, Path(str(bundle.run.get("file") or "suite.toml")).name)
+        path = Path(made, slug(str(bundle.run.get("file"))))
         path.write_text(bundle.text, "utf-8")
         suite = load_suite(path)
         suite = replace(suite, path=base.resolve() / path.name)
     if given.get("canonical") is None and asked.get("canonical"):
         given = {**given, "canonical": True}
     return look_at(suite, given, asked.get("precision"), offline=offline)
+
+
+def _check_trust(looked: Looked, file: Path) -> None:
+    """Raise `UsageError` where models would run code that whoever made the file chose."""
+    found = [
+        f"{word} ({name})"
+        for name, model in looked.plan.models.items()
+        for word in (model.description.trust if model.description else ())
+        if word != "unpinned"
+    ]
+    if found:
+        raise UsageError(
+            f"{file}: its suite allows {', '.join(found)}, which can run any code here: read suite.toml in "
+            "it (it is a ZIP file), and if you trust who made it add --trust"
+        )
 
 
 def _here(looked: Looked) -> dict[str, Any]:

@@ -132,18 +132,20 @@ def left_text(left: Left) -> str:
     >>> left_text((720.0, 540.0, 1020.0)), left_text((45.0, 44.8, 45.2)), left_text((100.0, 20.0, 150.0))
     ('about 12 min left (9 to 17)', 'about 45 s left', 'about 2 min left (under 1 to 2)')
     >>> left_text((9000.0, 8000.0, 12000.0)), left_text((0.0, 0.0, 4.0))
-    ('about 2.5 h left (2.2 to 3.3)', 'longer than estimated')
+    ('about 2.5 h left (2.2 to 3.3)', 'up to 4 s left')
     """
     estimate, low, high = left
-    if estimate <= 0:
+    if high <= 0:
         return "longer than estimated"
-    size, unit = next((size, unit) for below, size, unit in UNITS if estimate < below)
+    size, unit = next((size, unit) for below, size, unit in UNITS if (estimate or high) < below)
     digits = 1 if size > 60 and high / size < 9.95 else 0
 
     def said(seconds: float) -> str:
         text = f"{seconds / size:.{digits}f}"
         return "under 1" if text == "0" else text
 
+    if estimate <= 0:  # it is late already
+        return f"up to {said(high).removeprefix('under ')} {unit} left"
     about = f"about {said(estimate) if said(estimate) != 'under 1' else '1'} {unit} left"
     return about if said(low) == said(high) else f"{about} ({said(low)} to {said(high)})"
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 
 from rich.console import Console, Group, RenderableType
 from rich.markup import escape
@@ -25,6 +26,8 @@ LEGEND = (
 )
 DISPENSABLE = ("cells", "search", "device", "peak\n(MiB)", "MACs", "front", "protocol")
 """Columns of the cost table that a narrow terminal does without, in this order."""
+MOST_ENTRIES, MOST_TASKS = 100, 30
+"""Rows and columns of scores that are drawn: nobody reads more on a terminal."""
 HALVED, BESIDE = "½", "†"
 SCORE_WIDTH = 17
 """A column of scores with its frame."""
@@ -35,20 +38,49 @@ def render(report: Report, console: Console) -> None:
     console.print(Group(*_parts(report, console.width)))
 
 
-def _parts(report: Report, width: int) -> Iterator[RenderableType]:
+def _parts(whole: Report, width: int) -> Iterator[RenderableType]:
+    groups = _groups(whole)
+    report = _shown(whole, groups)
     tasks = list(tasks_of(report).items())
     names = [max(map(len, column), default=0) for column in zip(*entries_of(report), strict=True)]
     fits = max(1, (width - sum(min(size, MAX_NAME) + 3 for size in names) - 1) // SCORE_WIDTH)
     for start in range(0, len(tasks), fits):
         yield _scores(report, dict(tasks[start : start + fits]), first=start == 0)
+    if report is not whole:
+        yield Text(
+            f"shown: the first {len(entries_of(report)):,} of {len(groups):,} models under protocols on the "
+            f"first {len(tasks):,} of {len(tasks_of(whole)):,} tasks; leaderboard.csv and report.csv have all"
+        )
     if any(record.status is Status.OK for record in report.records):
         yield Text.from_markup(LEGEND, style="dim")
         yield from spread_over_seeds(report)
         yield from without_copies(report)
-        yield _costs(report, width)
-        yield from _marks(report)
-    yield from _remarks(report)
-    yield from timing_lines(report.run.get("timing"))
+        yield _costs(whole, dict(list(groups.items())[:MOST_ENTRIES]), width)
+        yield from _marks(whole)
+    yield from _remarks(whole)
+    yield from timing_lines(whole.run.get("timing"))
+
+
+def _groups(report: Report) -> dict[tuple[str, str], list[Record]]:
+    """Return the records of each model under each protocol, in the order of the suite."""
+    groups: dict[tuple[str, str], list[Record]] = {}
+    for record in ordered(report):
+        groups.setdefault((record.model, record.label), []).append(record)
+    return groups
+
+
+def _shown(report: Report, groups: Mapping[tuple[str, str], Sequence[Record]]) -> Report:
+    """Return what a person can still read of a report: itself, or its first entries and tasks."""
+    tasks = list(tasks_of(report))
+    if len(groups) <= MOST_ENTRIES and len(tasks) <= MOST_TASKS:
+        return report
+    kept = set(tasks[:MOST_TASKS])
+    entries = dict(list(groups.items())[:MOST_ENTRIES])
+    return replace(
+        report,
+        records=tuple(record for records in entries.values() for record in records if record.task in kept),
+        standings=tuple(s for s in report.standings if s.task in kept and (s.model, s.protocol) in entries),
+    )
 
 
 def _scores(report: Report, tasks: dict[str, str], first: bool) -> Table:
@@ -100,14 +132,14 @@ def _score(standing: Standing) -> Text:
     return text
 
 
-def _costs(report: Report, width: int) -> Table:
+def _costs(report: Report, groups: Mapping[tuple[str, str], Sequence[Record]], width: int) -> Table:
     title = (
         "cost (ex/s: test examples per second; front: tasks where nothing as good is cheaper; "
         "search: settings compared on validation)"
     )
     table = Table(title=title, title_justify="left", header_style="bold")
     front = Counter((model, protocol) for _, model, protocol in pareto_front(report))
-    rows = [_cost(report, model, protocol, front[model, protocol]) for model, protocol in entries_of(report)]
+    rows = [_cost(*entry, records, front[entry]) for entry, records in groups.items()]
     columns = {name: [row[name] for row in rows] for name in (rows[0] if rows else ())}
     for name in ("MACs", "search"):
         if not any(columns.get(name, ())):
@@ -133,9 +165,8 @@ def _costs(report: Report, width: int) -> Table:
     return table
 
 
-def _cost(report: Report, model: str, protocol: str, front: int) -> dict[str, str]:
+def _cost(model: str, protocol: str, records: Sequence[Record], front: int) -> dict[str, str]:
     """Return what an entry cost, as texts by the heads of their columns."""
-    records = [r for r in report.records if (r.model, r.label) == (model, protocol)]
     done = [r for r in records if r.status is Status.OK]
     beside = BESIDE if any(map(_beside, done)) else ""
     devices = (f"{r.device} {r.precision}{' ' + HALVED if halved(r) else ''}".strip() for r in done)

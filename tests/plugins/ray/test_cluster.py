@@ -6,6 +6,7 @@ import socket
 import time
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import pytest
 from tests.plugins.ray.clusters import RAY, add_node, environment, run, start_cluster, workload
 from tests.plugins.ray.toys import make_cell
 
-from ptbench import Event, Status, UsageError
+from ptbench import Event, Slot, Status, UsageError, testing
 
 pytest.importorskip("ray")
 
@@ -37,6 +38,10 @@ def ended(pid: int, within: float = 2.0) -> bool:
             return True
         time.sleep(0.02)
     return False
+
+
+def test_ray_keeps_the_promises_of_executors(cluster: Any) -> None:
+    testing.check_executor(RAY, {"address": cluster.address})
 
 
 def test_each_node_works_in_a_folder_of_its_own_and_files_come_home(cluster: Any, tmp_path: Path) -> None:
@@ -150,8 +155,7 @@ def test_a_slot_without_room_does_not_hold_the_others(
 
 def test_a_cluster_without_room_is_told_before_any_cell(cluster: Any, tmp_path: Path) -> None:
     given = workload(tmp_path, ["write"], 1, address=cluster.address, wait=0.5)
-    big = [slot.__class__("cpu:0", threads=64) for slot in given.slots]
-    object.__setattr__(given, "slots", tuple(big))
+    given = replace(given, slots=(Slot("cpu:0", threads=64),))
     with pytest.raises(
         UsageError, match=r"no slot found room in the Ray cluster for 0.5 s: one needs 64 CPUs"
     ):

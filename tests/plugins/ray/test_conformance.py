@@ -1,25 +1,12 @@
-"""The executor keeps the promises of all executors."""
+"""The plugin loads, and imports nothing heavy before it is used."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
-
 import pytest
-from tests.plugins.ray.clusters import RAY, add_node, start_cluster
+from tests.plugins.ray.clusters import RAY
 
 import ptbench_ray
 from ptbench import testing
-
-pytest.importorskip("ray")
-
-
-@pytest.fixture
-def cluster() -> Iterator[Any]:
-    cluster = start_cluster(num_cpus=2)
-    add_node(cluster, "two")
-    yield cluster
-    cluster.shutdown()
 
 
 def test_the_plugin_conforms() -> None:
@@ -27,5 +14,10 @@ def test_the_plugin_conforms() -> None:
     assert offer == RAY
 
 
-def test_ray_keeps_the_promises_of_executors(cluster: Any) -> None:
-    testing.check_executor(RAY, {"address": cluster.address})
+@pytest.mark.parametrize(
+    ("address", "expected"), [("auto", None), ("10.0.0.1:6379", None), ("ray://a:10001", str), ("here", str)]
+)
+def test_an_address_is_checked_before_anything_runs(address: str, expected: type | None) -> None:
+    (option,) = (option for option in RAY.options if option.name == "address")
+    found = option.check(address)
+    assert found is None if expected is None else isinstance(found, expected)
