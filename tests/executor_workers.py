@@ -148,5 +148,6 @@ DEEDS: dict[str, Callable[[], dict[str, Any] | None]] = {
     "segfault": _segfault,
     "hang": _in_embed,
     "wait": lambda: time.sleep(0.7),
-    "print": lambda: os.system("echo said by a child"),  # type: ignore[dict-item, return-value]
+    "say": lambda: print("said by Python\n" * 1000),
+    "print": lambda: os.system("echo said by a child") and None,
 }

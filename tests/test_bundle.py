@@ -134,16 +134,23 @@ def test_the_command_line_of_bundle(
     ptbench: Ptbench, run: Path, suite: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(suite.parent)
-    done = ptbench("bundle", run, "--base", suite.parent)
+    done = ptbench("bundle", run)
     assert done.code == 0, done.err
     name = f"small-{run.name}.ptbundle"
     assert f"wrote {name}" in done.out
     assert "data reviews.csv (1 file, " in done.out
     assert (suite.parent / name).is_file()
     told = json.loads(ptbench("bundle", run, "--base", suite.parent, "-o", "x.ptbundle", "--json").out)
+    assert told["base"] == str(suite.parent)
     assert (told["cells"], told["unfinished"]) == (2, "")
     assert (suite.parent / "x.ptbundle").read_bytes() == (suite.parent / name).read_bytes()
     assert ptbench("bundle", tmp_path).code == 2
+    facts = json.loads((run / "run.json").read_text("utf-8"))
+    facts |= {"base": str(tmp_path / "another machine"), "status": "interrupted", "command": []}
+    (run / "run.json").write_text(json.dumps(facts), "utf-8")
+    done = ptbench("bundle", run)
+    assert "note: local data was not looked for" in done.out
+    assert "note: the run is interrupted" in done.out
 
 
 def test_a_replay_has_the_same_bits(ptbench: Ptbench, packed: Path, suite: Path, tmp_path: Path) -> None:

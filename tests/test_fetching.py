@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import os
 import subprocess
@@ -196,6 +197,32 @@ def test_the_digest_of_several_files_is_that_of_sha256sum(tmp_path: Path) -> Non
 def test_what_nobody_can_describe_has_failed() -> None:
     (fetched,) = fetch([Item("x", ("m",), (), problem="model 'm' (x): no")], lambda *told: None)
     assert fetched == Fetched(fetched.item, "failed", error="model 'm' (x): no")
+
+
+def test_a_terminal_shows_bars_and_hears_several_threads() -> None:
+    from rich.console import Console
+
+    from ptbench.cli.fetching import _Progress
+
+    shown = io.StringIO()
+    item = Item("far:weights", ("m",), (Download("x"),))
+    with _Progress(Console(file=shown, force_terminal=True, width=120), quiet=False) as progress:
+        tellers = [
+            threading.Thread(target=progress.told, args=(item, f"file {n}", 2**20 * n, 2**22))
+            for n in range(4)
+        ]
+        for teller in tellers:
+            teller.start()
+        for teller in tellers:
+            teller.join()
+        progress.bars.refresh()
+        told = {(bar.description, bar.completed, bar.total) for bar in progress.bars.tasks}
+        assert told == {(f"file {n}", 2**20 * n, 2**22) for n in range(4)}
+        progress.ended(Fetched(item, "brought"))
+        assert progress.bars.tasks == []
+    assert "file 3" in shown.getvalue()
+    assert "/4.2 MB" in shown.getvalue()
+    assert "far:weights: brought, 0 B" in shown.getvalue()
 
 
 def test_an_interruption_ends_at_once(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from ptbench import UsageError
-from ptbench.offline import check_executor
+from ptbench.offline import check_local_executor
 from tests.conftest import Written
 
 CALL = [sys.executable, "-c", "from ptbench.cli import main; main()"]
@@ -118,11 +118,19 @@ def test_native_code_threads_and_children_are_refused(tmp_path: Path) -> None:
     assert said.endswith("PermissionError: [Errno 13] Permission denied")
 
 
-def test_executors_that_need_the_network() -> None:
+def test_executors_that_need_the_network(suite: Path) -> None:
     for name in ("serial", "local"):
-        check_executor(name)
+        check_local_executor(name)
     with pytest.raises(UsageError, match="executor 'ray' reaches its workers through the network"):
-        check_executor("ray")
+        check_local_executor("ray")
+
+    if importlib.util.find_spec("ray"):
+        from ptbench.catalog import load_catalog
+        from ptbench.runner.execution import find_execution
+        from ptbench.suite import load_suite
+
+        with pytest.raises(UsageError, match="executor 'ray'"):
+            find_execution(load_suite(suite), load_catalog(), {"executor": "ray"}, offline=True)
 
 
 @pytest.fixture

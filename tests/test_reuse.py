@@ -16,8 +16,8 @@ import pytest
 
 from ptbench import Record, Status, journal, lock, store
 from ptbench.cellidentity import UNTOLD
-from ptbench.runner.reuse import adopt, find_finished
 from ptbench.runner.plan import Plan
+from ptbench.runner.reuse import adopt, find_finished
 from tests.conftest import Called, Ptbench, Written
 
 TWO_SEEDS = 'protocols = ["linear_probe"]\nseeds = [0, 1]'
@@ -114,10 +114,22 @@ def test_what_was_interrupted_goes_on_in_its_folder(run: Callable[..., Called], 
     assert json.loads((folder / store.RUN).read_text())["status"] == "finished"
 
 
+def test_the_plan_says_what_will_run(
+    run: Callable[..., Called], ptbench: Ptbench, suite: Path, tmp_path: Path
+) -> None:
+    run()
+    (folder,) = folders(tmp_path)
+    suite.write_text(suite.read_text().replace("seeds = [0, 1]", "seeds = [0, 1, 2]"))
+    shown = ptbench("plan", suite, "--output", tmp_path / "out", "--executor", "serial").out
+    assert "4 of 6 cells are finished, 2 will run" in shown
+    assert f"finished in {folder.name}" in shown
+    assert "will run (fit): new" in shown
+
+
 def test_fresh_runs_all(run: Callable[..., Called], tmp_path: Path) -> None:
     run()
     run("--fresh")
-    first, second = folders(tmp_path)
+    _, second = folders(tmp_path)
     assert measured(second) == dict.fromkeys(ALL, second.name)
 
 
@@ -214,7 +226,7 @@ def test_what_failed_is_tried_again_by_the_next_run(
 
     journal.append_record(folder, failed)
     assert run().code == 0  # a new run
-    first, second = folders(tmp_path)
+    _, second = folders(tmp_path)
     assert {cell for cell, name in measured(second).items() if name == second.name} == {"words 0"}
 
 
@@ -236,7 +248,7 @@ def test_a_damaged_journal_costs_its_own_run_only(
 ) -> None:
     run()
     run()
-    first, second = folders(tmp_path)
+    _, second = folders(tmp_path)
     (second / journal.RECORDS).write_bytes(b"nonsense\n{}\n")
     assert states() == dict.fromkeys(ALL, "finished")
 

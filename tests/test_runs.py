@@ -1,4 +1,4 @@
-"""Which run the same command continues: one that did not finish, that nobody conducts, of the same request."""
+"""Which run the same command continues: one of the same request that did not finish and nobody conducts."""
 
 from __future__ import annotations
 

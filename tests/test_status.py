@@ -17,6 +17,7 @@ import pytest
 
 from ptbench import lock, runlog
 from ptbench.cli import following
+from ptbench.cli.whichrun import newest_run
 from ptbench.records import Status
 from ptbench.runlog import RunLog
 from tests.conftest import Ptbench
@@ -60,7 +61,6 @@ def test_a_run_that_goes_on_is_shown_with_its_slots(ptbench: Ptbench, run: Path)
     assert called.code == 0
     lines = called.out.splitlines()
     assert lines[0].startswith(f"{run}: running, 2 of 4 cells (1 oom), for ")
-    assert " s, about 12 min left (9 to 17)" in lines[0]
     assert f"(process {os.getpid()} on " in lines[0]
     assert lines[1:5] == [
         "1 of 4 cells is finished already (measured in 20261121-101010): reused",
@@ -72,6 +72,7 @@ def test_a_run_that_goes_on_is_shown_with_its_slots(ptbench: Ptbench, run: Path)
     assert words[:-1] == ["cpu:0", "minilm", "x", "t1", "x", "as_is", "embed", "512", "ex", "900", "MiB"]
     assert lines[6].split() == ["cpu:1", "idle"]
     assert "2/4" in lines[7]
+    assert "about 12 min left (9 to 17)" in lines[7]
 
 
 def test_the_newest_run_of_a_suite_or_of_all_is_meant(
@@ -90,7 +91,7 @@ def test_the_newest_run_of_a_suite_or_of_all_is_meant(
     later = run.parent / "20261122-101010-10"  # the tenth that began in this second
     begun(run.parent / "20261122-101010-9").close("finished")
     begun(later).close("finished")
-    assert following.newest_run(run.parents[1]) == later
+    assert newest_run(run.parents[1]) == later
 
 
 @pytest.mark.parametrize("place", ["", "nowhere", "results"])
@@ -189,6 +190,7 @@ def test_following_ends_with_the_run(
         ]  # fmt: skip
     else:
         assert ["running, 2 of 4" in lines[0], "running, 3 of 4" in lines[1]] == [True, True]
+        assert "about 12 min left (9 to 17)" in lines[0]
         assert "finished, 3 of 4 cells (1 ok, 1 oom)" in lines[2]
 
 

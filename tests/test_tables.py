@@ -139,7 +139,8 @@ def test_the_csv_has_what_became_of_a_cell_where_and_when(tmp_path: Path) -> Non
 
 def test_the_account_of_the_time_stands_at_the_end(tmp_path: Path) -> None:
     timing = {
-        "seconds": 151.0, "predicted": {"seconds": 160.0, "low": 100.0, "high": 200.0, "after": 0.0},
+        "seconds": 151.0, "inspections": 0.0,
+        "predicted": {"seconds": 160.0, "low": 100.0, "high": 200.0, "after": 0.0},
         "least": 140.0, "slots": {"cpu:0": {"jobs": 3, "share": 0.0}}, "idle": 0.0, "harness": 0.021,
         "shares": {"metrics": 0.015, "write": 0.0058, "idle": 0.0, "other": 0.0002},
     }  # fmt: skip

@@ -113,6 +113,10 @@ def test_looking_into_models_is_no_part_of_the_account() -> None:
     timing.inspection_ended(None)
     told = timing.summary()
     assert told["seconds"] == pytest.approx(3.2)
+    assert told["inspections"] == pytest.approx(100)
+    assert next(iter(timing_lines(told))).plain.startswith(
+        "took 3.2 s and inspections 1 min 40 s; slots idle"
+    )
     assert told["idle"] == 0
     assert told["harness"] == pytest.approx(0.2 / 3.2)
 

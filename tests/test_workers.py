@@ -6,12 +6,15 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from ptbench import Event, Job, Record, Schedule, Slot, Status, WorkerSpec, Workload, testing
 from ptbench.deaths import OomKills, death
@@ -44,15 +47,15 @@ Run = Callable[..., list[Record]]
 def run(tmp_path: Path, told: list[Event]) -> Run:
     """Run jobs on `LOCAL`; return their records in the order of their seeds."""
 
-    def call(given: Sequence[Job], slots: tuple[Slot, ...] = ONE, **how: Any) -> list[Record]:
-        records = list(LOCAL.run(workload(given, tmp_path, slots, tell=told.append, **how)))
+    def call(work: Sequence[Job], slots: tuple[Slot, ...] = ONE, **how: Any) -> list[Record]:
+        records = list(LOCAL.run(workload(work, tmp_path, slots, tell=told.append, **how)))
         return sorted(records, key=lambda record: record.seed)
 
     return call
 
 
 def workload(
-    given: Sequence[Job],
+    work: Sequence[Job],
     folder: Path,
     slots: tuple[Slot, ...] = ONE,
     options: Any = None,
@@ -60,7 +63,7 @@ def workload(
     **how: Any,
 ) -> Workload:
     spec = WorkerSpec(make, "r1", str(folder), options=options or {})
-    return Workload(Schedule(given, len(slots)), slots, spec, folder, **how)
+    return Workload(Schedule(work, len(slots)), slots, spec, folder, **how)
 
 
 def gone(pid: int, seconds: float = 2.0) -> bool:
@@ -128,11 +131,16 @@ def test_progress_is_told_four_times_a_second_at_most(run: Run, told: list[Event
 
 
 def test_a_worker_that_dies_idle_costs_no_cell(tmp_path: Path) -> None:
-    running = LOCAL.run(workload(jobs("", "", ""), tmp_path))
+    work = jobs("", "say", "")
+    running = LOCAL.run(workload(work, tmp_path))
     first = next(running)
-    time.sleep(0.3)  # the next cell is done by now, and its worker has nothing to do
+    log = tmp_path / "logs" / f"{work[1].cell.id}.log"
+    while not (log.exists() and log.stat().st_size):
+        time.sleep(0.01)
+    time.sleep(0.5)  # the next cell is done by now, and its worker has nothing to do
     os.kill(first.facts["pid"], signal.SIGKILL)
     assert gone(first.facts["pid"])
+    time.sleep(0.2)  # its threads too
     rest = list(running)
     assert [record.status for record in rest] == [Status.OK, Status.OK]
     assert rest[0].facts["pid"] == first.facts["pid"] != rest[1].facts["pid"]
@@ -140,8 +148,8 @@ def test_a_worker_that_dies_idle_costs_no_cell(tmp_path: Path) -> None:
 
 def test_a_slot_that_cannot_start_is_left_out_and_the_others_go_on(run: Run, told: list[Event]) -> None:
     slots = (Slot("cpu:0", threads=1), Slot("cpu:1", threads=2))
-    given = [Job(cell(seed, "wait"), "kind", f"m{seed}", own_seconds=1.0) for seed in range(4)]
-    records = run(given, slots, options={"only_threads": "1"})
+    work = [Job(cell(seed, "wait"), "kind", f"m{seed}", own_seconds=1.0) for seed in range(4)]
+    records = run(work, slots, options={"only_threads": "1"})
     failed = [record for record in records if record.status is Status.FAILED]
     assert [record.slot for record in failed] == ["cpu:1"]
     assert failed[0].error == "no worker could be started: RuntimeError: this slot is broken"
@@ -163,6 +171,45 @@ def test_a_vanished_folder_does_not_hang_the_run(run: Run, tmp_path: Path) -> No
     statuses = [record.status for record in sorted(records, key=lambda record: record.seed)]
     assert statuses == [Status.OK, Status.OK, Status.CRASHED, Status.OK]
     assert not folder.exists()
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no full disk to try")
+def test_a_log_on_a_full_disk_stops_nobody_else(run: Run, tmp_path: Path) -> None:
+    work = jobs("say", "print", "segfault", "say")
+    (tmp_path / "logs").mkdir()
+    for job in work[:3]:
+        (tmp_path / "logs" / f"{job.cell.id}.log").symlink_to("/dev/full")
+    *without, fine = run(work)
+    assert [record.status for record in without] == [Status.FAILED, Status.OK, Status.CRASHED]
+    assert "No space left" in without[0].error
+    assert "free space" in without[0].advice
+    assert all(not record.log for record in without[:2])
+    assert (tmp_path / fine.log).read_text() == "said by Python\n" * 1000 + "\n"
+
+
+def test_where_no_process_can_be_started_cells_fail(
+    run: Run, told: list[Event], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.executable", "/no/such/python")
+    records = run(jobs("", "", ""), TWO)
+    assert [record.status for record in records] == [Status.FAILED] * 3
+    assert all("no worker could be started: FileNotFoundError" in record.error for record in records)
+    assert [event.slot for event in told if event.what == "warning"] == ["cpu:0", "cpu:1"]
+
+
+ENDS = {"": Status.OK, "segfault": Status.CRASHED, "last words": Status.CRASHED, "nothing": Status.FAILED}
+
+
+@settings(max_examples=6, deadline=None)
+@given(st.lists(st.sampled_from(sorted(ENDS)), max_size=6), st.integers(1, 3))
+def test_whatever_happens_there_is_one_record_per_cell(deeds: list[str], n: int) -> None:
+    work = [Job(job.cell, "kind", job.model, own_seconds=1.0) for job in jobs(*deeds)]
+    with pytest.MonkeyPatch.context() as patch, tempfile.TemporaryDirectory() as folder:
+        patch.syspath_prepend(str(ROOT))
+        slots = tuple(Slot(f"cpu:{i}") for i in range(n))
+        records = list(LOCAL.run(workload(work, Path(folder), slots)))
+    found = sorted((record.cell, record.status) for record in records)
+    assert found == sorted((job.cell.id, ENDS[do]) for job, do in zip(work, deeds, strict=True))
 
 
 def test_a_record_that_cannot_travel_is_a_failed_cell(run: Run) -> None:
@@ -205,9 +252,12 @@ for record in LOCAL.run(workload(jobs("", sys.argv[2]), Path(sys.argv[1]), TWO[:
 """
 
 
+Parent = Callable[[str], tuple[subprocess.Popen[str], list[int]]]
+
+
 @pytest.fixture
-def parent(tmp_path: Path) -> Iterator[Callable[[str], tuple[subprocess.Popen[str], list[int]]]]:
-    """Start a run in a process of its own; return it with the pids of a worker that hangs and of its child."""
+def parent(tmp_path: Path) -> Iterator[Parent]:
+    """Start a run in a process of its own; return it with the pids of a worker that hangs and its child."""
     started: list[subprocess.Popen[str]] = []
 
     def call(deed: str) -> tuple[subprocess.Popen[str], list[int]]:
@@ -233,7 +283,7 @@ def parent(tmp_path: Path) -> Iterator[Callable[[str], tuple[subprocess.Popen[st
 
 @pytest.mark.parametrize("deed", ["bear and hang", "hold the interpreter"])
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT], ids=lambda how: how.name)
-def test_workers_and_their_children_end_with_the_run(parent: Any, deed: str, how: signal.Signals) -> None:
+def test_workers_and_their_children_end_with_the_run(parent: Parent, deed: str, how: signal.Signals) -> None:
     process, pids = parent(deed)
     began = time.monotonic()
     process.send_signal(how)
@@ -243,7 +293,7 @@ def test_workers_and_their_children_end_with_the_run(parent: Any, deed: str, how
     assert [pid for pid in pids if not gone(pid)] == []
 
 
-def test_a_second_interruption_leaves_nothing_behind(parent: Any) -> None:
+def test_a_second_interruption_leaves_nothing_behind(parent: Parent) -> None:
     process, pids = parent("bear and hang")
     for _ in range(3):
         process.send_signal(signal.SIGINT)

@@ -34,7 +34,7 @@ from ptbench.failures import Failure, failure_of, new_record
 from ptbench.files import split_of
 from ptbench.hookspecs import hookimpl
 from ptbench.inspection import Inspection, Inspector, InspectRequest
-from ptbench.jobs import Evaluate, Event, Job, WorkerSpec, Workload
+from ptbench.jobs import Evaluate, Event, Job, WorkerSpec
 from ptbench.model import (
     Capability,
     Download,
@@ -93,6 +93,7 @@ from ptbench.slots import Slot
 from ptbench.tasks import build_task
 from ptbench.textcopies import text_copies
 from ptbench.version import __version__ as __version__
+from ptbench.workload import Workload
 
 __all__ = [
     "CUT_OPTIONS",

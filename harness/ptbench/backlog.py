@@ -27,6 +27,8 @@ class Group:
     """Whether its features are still to be computed."""
     parts: list[Job] = field(default_factory=list)
     """Parts of the next job that can be handed out."""
+    was_split: bool = False
+    """Whether the next job was split already: what is lost of it is not tried again."""
     pending: int = 0
     """Jobs and parts that have to end before the next job can begin."""
     stamp: int = 0
@@ -55,6 +57,7 @@ class Group:
             job, divisible = self.jobs.pop(), self.divisible
             seconds = divisible + own_seconds(job)
             self.divisible = 0.0
+            self.was_split = False
             self.pending += self.cold
         self.model.waiting -= 1
         self.model.sums[job.cell.protocol] -= seconds
@@ -66,6 +69,7 @@ class Group:
         whole = self.jobs[-1]
         self.parts = [replace(whole, part=(k, n)) for k in reversed(range(n))]
         self.pending = n
+        self.was_split = True
         self.share, self.divisible = self.divisible / n, 0.0
         self.stamp += 1
         self.model.waiting += n

@@ -60,6 +60,8 @@ class Bundled:
     sha256: str
     cells: int
     data: tuple[Local, ...]
+    base: Path | None
+    """The folder of the suite; None: nobody knows it, and local data was not looked for."""
     unfinished: str
     """How the run stands, where it has not finished."""
 
@@ -121,6 +123,7 @@ def bundle(
         digest,
         len(records),
         local,
+        base,
         "" if status == "finished" else status or "unknown",
     )
 

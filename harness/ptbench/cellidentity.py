@@ -9,6 +9,7 @@ import hashlib
 import json
 import re
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from typing import Any
 
 from ptbench.catalog import Catalog
@@ -145,6 +146,7 @@ def changes(before: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
     return [f"{name} changed{_how(name, before.get(name, ''), now.get(name, ''))}" for name in names]
 
 
+@lru_cache(1024)
 def _how(name: str, before: str, now: str) -> str:
     if name.startswith("code of "):
         old, new = _items(before), _items(now)

@@ -61,7 +61,7 @@ def log_end(path: Path) -> str:
     try:
         with path.open("rb") as file:
             file.seek(max(0, path.stat().st_size - TAIL))
-            return file.read().decode("utf-8", "replace")
+            return file.read(TAIL).decode("utf-8", "replace")
     except OSError:
         return ""
 

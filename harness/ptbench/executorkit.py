@@ -14,11 +14,12 @@ from typing import Any
 
 from ptbench import executorcells
 from ptbench.executorcells import LONG, PINS
-from ptbench.jobs import Event, Job, WorkerSpec, Workload
+from ptbench.jobs import Event, Job, WorkerSpec
 from ptbench.offers import Executor
 from ptbench.records import Cell, ModelSpec, Record, Status, TaskSpec
 from ptbench.schedule import Schedule
 from ptbench.slots import Slot
+from ptbench.workload import Workload
 
 STOP = 2.0
 """Seconds within which closing has to stop all workers."""

@@ -10,11 +10,12 @@ from contextlib import contextmanager
 from dataclasses import replace
 
 from ptbench.failures import failure_of, new_record
-from ptbench.jobs import Evaluate, Event, Job, Workload
+from ptbench.jobs import Evaluate, Event, Job
 from ptbench.meter import resident_mb
 from ptbench.offers import Executor
 from ptbench.progress import Progress, listening
 from ptbench.records import Record
+from ptbench.workload import Workload
 
 TICK = 0.25
 """Seconds between two looks at how far a job has come."""
@@ -35,12 +36,10 @@ def _serial(workload: Workload) -> Iterator[Record]:
 
 
 def _evaluated(evaluate: Evaluate, job: Job, run: str) -> Record | None:
+    """Return the record of a job; an error that `evaluate` made no record of itself becomes one here."""
     try:
         return evaluate(job)
-    except (
-        Exception,
-        SystemExit,
-    ) as error:  # `evaluate` makes a record of what a plugin raises: this is beyond it
+    except (Exception, SystemExit) as error:
         traceback.print_exc()
         failure = failure_of(error)
         return new_record(job.cell, run, failure.status, failure.error, kind=job.kind, advice=failure.advice)

@@ -1,19 +1,13 @@
-"""What executors work on: cells with what a schedule must know of them, and how a worker is made."""
+"""Jobs: cells with what a schedule must know of them; what is told of them, and how a worker is made."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from ptbench.records import Cell, Record
-from ptbench.slots import Slot
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from ptbench.schedule import Schedule
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,22 +85,3 @@ class WorkerSpec:
         module, _, name = self.make.partition(":")
         evaluate: Evaluate = getattr(import_module(module), name)(self)
         return evaluate
-
-
-@dataclass(frozen=True, slots=True)
-class Workload:
-    """What an executor is given: what is to be done, where, and whom to tell."""
-
-    schedule: Schedule
-    """Ask it for the next job of a slot whenever that slot is free, and tell it of every job that ended."""
-    slots: tuple[Slot, ...]
-    worker: WorkerSpec
-    folder: Path
-    """The folder of the run."""
-    timeout: float | None = None
-    """Seconds that a job may take."""
-    tell: Callable[[Event], None] = lambda event: None
-    versions: Mapping[str, str] = field(default_factory=dict)
-    """What must be the same wherever cells are evaluated: `installed_versions` of this machine."""
-    options: Mapping[str, Any] = field(default_factory=dict)
-    """The executor's own options, with the defaults for those that were not given."""

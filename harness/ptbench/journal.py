@@ -88,11 +88,11 @@ def read_records(folder: Path) -> list[Record]:
     if not path.is_file():
         return []
     found: dict[str, Record] = {}
-    texts: dict[str, str] = {}
+    shared: dict[Any, Any] = {}
     number = 0
     with path.open("rb") as file, _without_collector():
         while lines := file.readlines(BLOCK):
-            for record in _block(lines, number, path, texts):
+            for record in _block(lines, number, path, shared):
                 found[record.cell] = record
             number += len(lines)
     return list(found.values())
@@ -119,12 +119,12 @@ def standing_from_json(data: Mapping[str, Any]) -> Standing:
         raise ValueError(f"this is no standing: {error}") from None
 
 
-def _block(lines: list[bytes], before: int, path: Path, texts: dict[str, str]) -> list[Record]:
+def _block(lines: list[bytes], before: int, path: Path, shared: dict[Any, Any]) -> list[Record]:
     """Read lines, ``before`` of which stand others: together, and one by one where not all are records."""
     try:
         parsed = json.loads(b"[" + b",".join(lines) + b"]")
         if len(parsed) == len(lines):
-            return [_record(data, texts) for data in parsed]
+            return [_record(data, shared) for data in parsed]
     except ValueError:
         pass
     records = []
@@ -133,7 +133,7 @@ def _block(lines: list[bytes], before: int, path: Path, texts: dict[str, str]) -
         if not text.strip() or b"\0" in text:
             continue
         try:
-            records.append(_record(json.loads(text.decode("utf-8", "replace")), texts))
+            records.append(_record(json.loads(text.decode("utf-8", "replace")), shared))
         except ValueError as error:
             if not line.endswith(b"\n"):  # the write was cut short
                 continue
@@ -148,8 +148,8 @@ def _is_record(line: bytes) -> bool:
         return False
 
 
-def _record(data: Any, texts: dict[str, str]) -> Record:
-    """Make a record; ``texts`` holds long texts that stand in many of them, so that they are held once."""
+def _record(data: Any, shared: dict[Any, Any]) -> Record:
+    """Make a record; ``shared`` holds what stands in many of them, so that memory holds it once."""
     try:
         known = _known(Record, data)
         known["status"] = STATUSES.get(known["status"]) or Status(known["status"])
@@ -157,13 +157,24 @@ def _record(data: Any, texts: dict[str, str]) -> Record:
         known["scores"] = tuple([_made(Score, score) for score in known.get("scores") or ()])
         for name in ("notes", "trust", "files"):
             known[name] = tuple(known.get(name) or ())
+        for name in SHARED:
+            if (text := known.get(name)) is not None:
+                known[name] = shared.setdefault(text, text)
+        for name in ("plugins", "fingerprints"):
+            if told := known.get(name):
+                known[name] = shared.setdefault(tuple(told.items()), told)
         if parts := known.get("identity"):
-            known["identity"] = {name: texts.setdefault(text, text) for name, text in parts.items()}
+            known["identity"] = {name: shared.setdefault(text, text) for name, text in parts.items()}
         return Record(**known)
     except (AttributeError, KeyError, TypeError) as error:
         raise ValueError(f"this line is no record: {error}") from None
 
 
+SHARED = (
+    *("suite", "run", "model", "reference", "task", "data", "kind", "protocol", "error", "advice", "primary"),
+    *("capability", "split", "device", "precision", "version", "reused", "slot"),
+)
+"""Texts that are those of many records."""
 STATUSES = {status.value: status for status in Status}
 READ = (Record, Cost, Score, Standing)
 NAMES: dict[type, frozenset[str]] = {cls: frozenset(f.name for f in dataclasses.fields(cls)) for cls in READ}

@@ -29,7 +29,7 @@ from ptbench.model import (
 )
 
 if TYPE_CHECKING:
-    from ptbench.jobs import Workload
+    from ptbench.workload import Workload
     from ptbench.records import Record, Report
     from ptbench.slots import Slot
 

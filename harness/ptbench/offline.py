@@ -63,10 +63,10 @@ def sealed() -> bool:
     return _sealed
 
 
-def check_executor(name: str) -> None:
+def check_local_executor(name: str) -> None:
     """Raise `UsageError` for an executor that reaches its workers through the network.
 
-    >>> check_executor("local")
+    >>> check_local_executor("local")
     """
     if name not in EXECUTORS:
         raise UsageError(

@@ -51,7 +51,7 @@ class Pace:
 
         ``who`` is what it has in common with others: "" with all, a protocol, a model.
         """
-        told = math.log((actual + MOMENT) / (estimated + MOMENT))
+        told = math.log((max(actual, 0.0) + MOMENT) / (max(estimated, 0.0) + MOMENT))
         effects = {one: self._known.get(one, (0.0, self._prior(one))) for one in who}
         variance = self._doubt.noise**2 + sum(var for _, var in effects.values())
         error = told - sum(mean for mean, _ in effects.values())

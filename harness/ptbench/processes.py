@@ -14,6 +14,7 @@ from contextlib import suppress
 from multiprocessing.connection import Connection, Pipe
 from typing import IO, Any
 
+from ptbench.errors import one_line
 from ptbench.jobs import Job, WorkerSpec
 from ptbench.slots import Slot
 
@@ -21,6 +22,10 @@ GRACE = 1.0
 """Seconds that workers have to end by themselves before they are killed."""
 POLL = 0.01
 _GUARD = 'while read -r groups; do all="$groups"; done; [ -n "$all" ] && kill -9 $all'
+
+
+class UnreadableError(Exception):
+    """A worker's message cannot be read here: it holds what only its plugins know."""
 
 
 class Guard:
@@ -73,23 +78,28 @@ class Process:
     def __init__(self, slot: Slot, spec: WorkerSpec, guard: Guard) -> None:
         """Start it; `receive` says ("ready",) or ("broken", why) when it can take jobs."""
         self._guard = guard
-        self._said = tempfile.TemporaryFile()  # noqa: SIM115
+        self._said = _scratch_file()
         theirs_in, self._jobs = Pipe(duplex=False)  # pipes, not sockets: a run without a network opens none
         self.answers, theirs_out = Pipe(duplex=False)
         numbers = (theirs_in.fileno(), theirs_out.fileno())
-        # -P: the folder of the call is not looked into for modules, as for the command itself
-        self._process = subprocess.Popen(  # noqa: S603
-            [sys.executable, "-P", "-m", "ptbench.worker", *map(str, numbers)],
-            env={**os.environ, **slot.environment()},
-            stdin=subprocess.DEVNULL,
-            stdout=self._said,
-            stderr=self._said,
-            pass_fds=numbers,
-            start_new_session=True,
-        )
+        try:
+            # -P: the folder of the call is not looked into for modules, as for the command itself
+            self._process = subprocess.Popen(  # noqa: S603
+                [sys.executable, "-P", "-m", "ptbench.worker", *map(str, numbers)],
+                env={**os.environ, **slot.environment()},
+                stdin=subprocess.DEVNULL,
+                stdout=self._said,
+                stderr=self._said,
+                pass_fds=numbers,
+                start_new_session=True,
+            )
+        except OSError:
+            self._close()
+            raise
+        finally:
+            theirs_in.close()
+            theirs_out.close()
         guard.add(self.pid)
-        theirs_in.close()
-        theirs_out.close()
         self.death = os.pidfd_open(self.pid) if hasattr(os, "pidfd_open") else None
         """Readable once it is dead, where the system has such a thing."""
         self._send(sys.path)
@@ -110,13 +120,20 @@ class Process:
         self._send(job)
 
     def receive(self) -> tuple[Any, ...] | None:
-        """Return its next message, None where none is waiting. Raises `EOFError` where none will come."""
+        """Return its next message, None where none is waiting.
+
+        Raises `EOFError` where none will come, `UnreadableError` where it holds what cannot be read here.
+        """
         try:
             if not self.answers.poll():
                 return None
-            message: tuple[Any, ...] = pickle.loads(self.answers.recv_bytes())  # noqa: S301
+            data = self.answers.recv_bytes()
         except OSError as error:
             raise EOFError from error
+        try:
+            message: tuple[Any, ...] = pickle.loads(data)  # noqa: S301
+        except Exception as error:
+            raise UnreadableError(one_line(error)) from error
         return message
 
     @property
@@ -127,7 +144,7 @@ class Process:
     def said(self) -> str:
         """Return the end of what it said outside of any job."""
         self._said.seek(max(0, self._said.seek(0, os.SEEK_END) - 4096))
-        return self._said.read().decode("utf-8", "replace")
+        return self._said.read(4096).decode("utf-8", "replace")
 
     def ask_where(self) -> None:
         """Let it write into the log what each of its threads is doing."""
@@ -151,15 +168,25 @@ class Process:
         code = self._process.wait()
         self.signal(signal.SIGKILL)  # what it started while the first one came
         self._guard.remove(self.pid)
-        for pipe in (self._jobs, self.answers, self._said):
-            pipe.close()
+        self._close()
         if self.death is not None:
             os.close(self.death)
         return code
 
+    def _close(self) -> None:
+        for pipe in (self._jobs, self.answers, self._said):
+            pipe.close()
+
     def _send(self, what: object) -> None:
         with suppress(OSError):  # it is dead, which its answers will tell
             self._jobs.send(what)
+
+
+def _scratch_file() -> IO[bytes]:
+    try:
+        return tempfile.TemporaryFile()
+    except OSError:  # a full disk: what it says outside of jobs is lost
+        return open(os.devnull, "w+b")
 
 
 def end_all(processes: Sequence[Process], *, politely: bool) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ptbench.pareto import pareto_front
@@ -13,6 +13,8 @@ from ptbench.records import Record, Report, Score, Standing
 if TYPE_CHECKING:
     import pandas as pd
 
+BLOCK = 2000
+"""Records that are made into a table at once."""
 COLUMNS = {
     "suite": "Name of the suite.",
     "run": "Name of the run: the folder under `results/<suite>/`.",
@@ -100,21 +102,26 @@ COLUMNS = {
 
 def tidy(report: Report) -> pd.DataFrame:
     """Return one row per cell and metric; a cell without scores has one row with its error."""
+    return next(tidy_blocks(report, max(1, len(report.records))))
+
+
+def tidy_blocks(report: Report, size: int = BLOCK) -> Iterator[pd.DataFrame]:
+    """Yield `tidy` in pieces of so many records: all rows of very many cells would fill the memory."""
     import pandas as pd
 
     stand = {(s.task, s.metric, s.model, s.protocol): s for s in report.standings}
     front = pareto_front(report)
-    rows = [
-        _row(record, score, stand.get((record.task, score.metric, record.model, record.label)))
-        if score
-        else _row(record, None, None)
-        for record in ordered(report)
-        for score in (record.scores or (None,))
-    ]
-    for row, record in zip(rows, (r for r in ordered(report) for _ in r.scores or (None,)), strict=True):
-        row["pareto"] = (record.task, record.model, record.label) in front if row["primary"] else None
-    frame = pd.DataFrame(rows, columns=list(COLUMNS))
-    return frame.astype(dict.fromkeys(_INTEGERS, "Int64"))  # a cell without stays empty
+    records = ordered(report)
+    for start in range(0, max(1, len(records)), size):
+        rows = []
+        for record in records[start : start + size]:
+            for score in record.scores or (None,):
+                key = (record.task, score.metric if score else "", record.model, record.label)
+                row = _row(record, score, stand.get(key) if score else None)
+                entry = (record.task, record.model, record.label)
+                rows.append({**row, "pareto": entry in front if row["primary"] else None})
+        frame = pd.DataFrame(rows, columns=list(COLUMNS))
+        yield frame.astype(dict.fromkeys(_INTEGERS, "Int64"))  # a cell without stays empty
 
 
 def leaderboard(report: Report) -> pd.DataFrame:
@@ -158,9 +165,16 @@ def tasks_of(report: Report) -> dict[str, str]:
     order = report.run.get("order", {}).get("tasks", ())
     seen = {record.task for record in report.records}
     names = [t for t in order if t in seen] + sorted(seen - set(order))
-    return {
-        name: next((r.primary for r in report.records if r.task == name and r.primary), "") for name in names
-    }
+    primary = {record.task: record.primary for record in reversed(report.records) if record.primary}
+    return {name: primary.get(name, "") for name in names}
+
+
+def grouped(report: Report) -> dict[tuple[str, str, str], list[Record]]:
+    """Return the records of each task, model and protocol: one for each seed."""
+    groups: dict[tuple[str, str, str], list[Record]] = {}
+    for record in report.records:
+        groups.setdefault((record.task, record.model, record.label), []).append(record)
+    return groups
 
 
 def safe_cell(value: Any) -> Any:
@@ -176,14 +190,10 @@ def safe_cell(value: Any) -> Any:
     return value
 
 
-def csv_text(frame: pd.DataFrame) -> str:
+def csv_text(frame: pd.DataFrame, *, head: bool = True) -> str:
     """Return a table as CSV with bare numbers and inert text."""
-    header = [safe_cell(name) for name in frame.columns]
-    safe = frame.copy(deep=False)
-    for i, kind in enumerate(frame.dtypes):
-        if kind.kind not in "biuf":  # numbers are bare
-            safe.isetitem(i, frame.iloc[:, i].map(safe_cell))
-    return str(safe.to_csv(index=False, header=header, lineterminator="\n"))
+    header = [safe_cell(name) for name in frame.columns] if head else False
+    return str(frame.map(safe_cell).to_csv(index=False, header=header, lineterminator="\n"))
 
 
 def _row(record: Record, score: Score | None, standing: Standing | None) -> dict[str, Any]:

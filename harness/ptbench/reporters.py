@@ -10,14 +10,14 @@ from ptbench.records import Report
 
 
 def _csv(report: Report, folder: Path) -> Sequence[Path]:
-    from ptbench.report import csv_text, leaderboard, tidy
+    from ptbench.report import csv_text, leaderboard, tidy_blocks
 
-    written = []
-    for name, frame in (("report.csv", tidy(report)), ("leaderboard.csv", leaderboard(report))):
-        path = folder / name
-        path.write_text(csv_text(frame), "utf-8", "backslashreplace")
-        written.append(path)
-    return written
+    tidy, board = folder / "report.csv", folder / "leaderboard.csv"
+    with tidy.open("w", encoding="utf-8", errors="backslashreplace") as file:
+        for number, block in enumerate(tidy_blocks(report)):
+            file.write(csv_text(block, head=number == 0))
+    board.write_text(csv_text(leaderboard(report)), "utf-8", "backslashreplace")
+    return [tidy, board]
 
 
 CSV = Reporter(

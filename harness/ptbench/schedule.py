@@ -15,16 +15,16 @@ from ptbench.pace import GUESSED, MEASURED, Pace
 PARTS_PER_SLOT = 4
 """Into how many parts a cell is split for each slot that is to help, where it has so many blocks."""
 WORTH = 0.1
-"""The share of its time that a cell must win for it to be split."""
+"""The share of its time that a cell must win for it to be split, and a model for others to help with it."""
 CRITICAL = {True: 0.8, False: 0.4}
 """The share of the time that all slots still need from which on a chain of jobs goes before anything else:
 where times were measured, and where they are guessed and may well be twice as long."""
 FRESH = 0.02
 """What was learnt from so small a share of the jobs need not be looked up at once."""
-LOOKS = 2
-"""A slot that goes on with its model looks around once in as many times as half the models that are begun."""
-RANKS = 2
-"""Models that nobody has begun are put in order again when a job has ended for each two of them."""
+MANY = 50
+"""With more jobs left for each slot, one that goes on with its model need not look around each time."""
+RANKS = 4
+"""Models that nobody has begun are put in order again when a job has ended for each four of them."""
 OVERDUE = 0.1
 """The share of its expected time that a job which has taken longer already is thought to need still."""
 SHOWN = 256
@@ -153,9 +153,10 @@ class Schedule:
         """Choose what a slot works with."""
         held = self._held.get(slot)
         held = held if held is not None and held.first() is not None else None
-        if self._slots == 1:
-            return held or _top(self._fresh)
-        if held is not None and self._skipped * LOOKS < len(self._begun):
+        if self._slots == 1:  # what is begun and not held: its process died
+            return held or next(iter(self._begun.values()), None) or _top(self._fresh)
+        many = self._left > MANY * self._slots
+        if held is not None and many and self._skipped * 2 < len(self._begun):
             self._skipped += 1
             return held
         self._skipped = 0
@@ -194,8 +195,13 @@ class Schedule:
             group, busy = model.first(), rests[model.key]
             if group is None or self._held.get(slot) is model:
                 continue
-            alone = (self._work(model) + sum(busy)) / len(busy) if busy else math.inf
-            if self._factor(model, group.jobs[-1].cell.protocol) * (model.load + group.chain) < alone:
+            if not busy:
+                found[model.key] = math.inf
+                continue
+            work, factor = self._work(model) + sum(busy), self._factor(model, group.jobs[-1].cell.protocol)
+            alone, load = work / len(busy), factor * model.load
+            helped = max(load + factor * group.chain, (work + load) / (len(busy) + 1))
+            if helped < (1 - WORTH) * alone:
                 found[model.key] = alone
         return found
 
@@ -214,7 +220,7 @@ class Schedule:
         does not hold it.
         """
         model, job = group.model, group.jobs[-1]
-        if group.parts or job.blocks < 2:
+        if group.was_split or job.blocks < 2:
             return 1
         factor = self._factor(model, job.cell.protocol)
         load, work = factor * model.load, factor * group.divisible

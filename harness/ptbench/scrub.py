@@ -35,6 +35,7 @@ class Scrubber:
             for name, value in environment.items()
             if SECRET.search(name) and len(value) >= _SHORTEST and not value.startswith("/")
         }
+        self._scrubbed: dict[str, str] = {}
         self._secrets = sorted(secrets.items(), key=lambda pair: -len(pair[0]))
 
     def text(self, text: str) -> str:
@@ -62,9 +63,11 @@ class Scrubber:
         """Return JSON data with every text in it scrubbed, those of keys too."""
         match data:
             case str():
-                return self.text(data)
+                if data not in self._scrubbed:  # most texts of a run stand in many of its records
+                    self._scrubbed[data] = self.text(data)
+                return self._scrubbed[data]
             case list():
                 return [self.data(item) for item in data]
             case dict():
-                return {self.text(key): self.data(value) for key, value in data.items()}
+                return {self.data(key): self.data(value) for key, value in data.items()}
         return data

@@ -97,7 +97,8 @@ def _evaluated(evaluate: Evaluate, job: Job, run: str) -> tuple[Record | None, b
             raise TypeError("it was evaluated and gave no record")
         pickle.dumps(record)
     except BaseException as error:
-        traceback.print_exc()
+        with suppress(OSError):  # a full disk
+            traceback.print_exc()
         failure = failure_of(error, log_name(job))
         facts = {"kind": job.kind, "advice": failure.advice}
         failed = new_record(job.cell, run, failure.status, failure.error, **facts)

@@ -14,13 +14,14 @@ from typing import Literal
 from ptbench.deaths import OomKills, death, log_end
 from ptbench.errors import one_line
 from ptbench.failures import Failure, new_record
-from ptbench.jobs import Event, Job, Workload
+from ptbench.jobs import Event, Job
 from ptbench.neighbours import Neighbours
 from ptbench.offers import Executor
-from ptbench.processes import Guard, Process, end_all
+from ptbench.processes import Guard, Process, UnreadableError, end_all
 from ptbench.records import Record, Status
 from ptbench.slots import Slot
 from ptbench.worker import log_name
+from ptbench.workload import Workload
 
 TICK = 0.25
 """Seconds after which deadlines and GPUs are looked at, if no worker says anything before."""
@@ -73,14 +74,15 @@ class _Pool:
     def records(self) -> Iterator[Record]:
         """Yield the record of every whole cell."""
         while True:
-            self._hand_out()
+            handed = self._hand_out()
             while self.finished:
                 yield self.finished.popleft()
-            if all(seat.job is None for seat in self.seats):
-                if not self.schedule.over:
-                    raise RuntimeError("the schedule has jobs left and hands none out, while none is running")
+            if any(seat.job is not None for seat in self.seats):
+                self._listen()
+            elif self.schedule.over:
                 return
-            self._listen()
+            elif not handed:
+                raise RuntimeError("the schedule has jobs left and hands none out, while none is running")
 
     def end(self, *, politely: bool) -> None:
         """End all processes."""
@@ -90,14 +92,19 @@ class _Pool:
         finally:
             self.guard.close()
 
-    def _hand_out(self) -> None:
+    def _hand_out(self) -> bool:
+        """Give every free slot its next job; return whether there was one."""
+        handed = False
         for seat in self.seats:
             if seat.job is None and not seat.retired and (job := self.schedule.next(seat.number)) is not None:
                 self._begin(seat, job)
+                handed = True
         if all(seat.retired for seat in self.seats):
             while (job := self.schedule.next(0)) is not None:
                 self.seats[0].job = job
                 self._lost(self.seats[0], Failure(Status.FAILED, self.seats[0].retired))
+                handed = True
+        return handed
 
     def _begin(self, seat: _Seat, job: Job) -> None:
         if time.monotonic() - self.counted > 1:
@@ -108,7 +115,11 @@ class _Pool:
         if seat.process is not None and not seat.process.alive:  # it died while it had nothing to do
             self._bury(seat)
         if seat.process is None:
-            seat.process = Process(seat.slot, self.workload.worker, self.guard)
+            try:
+                seat.process = Process(seat.slot, self.workload.worker, self.guard)
+            except OSError as error:  # no more processes, files or memory
+                self._retire(seat, one_line(error))
+                return
             self.sessions.add(seat.process.pid)
         else:
             seat.process.give(job)
@@ -143,8 +154,8 @@ class _Pool:
                 self._take(seat, process, *message)
         except EOFError:
             dead = True
-        except Exception as error:  # what it said cannot be understood here
-            self._lost(seat, Failure(Status.FAILED, f"its record cannot be read: {one_line(error)}"))
+        except UnreadableError as error:
+            self._lost(seat, Failure(Status.FAILED, f"its record cannot be read: {error}"))
             self._bury(seat)
         if dead and seat.process is process:
             self._died(seat, process)
@@ -208,16 +219,15 @@ class _Pool:
         closed = time.monotonic()
         while process.alive and time.monotonic() - closed < CLOSING:
             time.sleep(0.001)
-        deaf, said = process.alive, process.said()
+        deaf, ready, said = process.alive, seat.ready, process.said()
         code = self._bury(seat)
-        if not seat.ready:
+        if not ready:
             self._retire(seat, death(code, said, starved=OomKills.now().since(self.kills)).error)
         elif deaf:
             self._lost(seat, Failure(Status.CRASHED, "its process closed the pipe to the run and went on"))
         elif seat.job is not None:
             log = log_end(self.workload.folder / log_name(seat.job))
             self._lost(seat, death(code, log, starved=OomKills.now().since(seat.kills)))
-        seat.ready = False
 
     def _retire(self, seat: _Seat, why: str) -> None:
         """A process could not be started: its job has failed, and the slot is used no more."""
@@ -248,7 +258,7 @@ class _Pool:
         assert seat.process is not None
         code = seat.process.bury()
         self.sessions.discard(seat.process.pid)
-        seat.process = None
+        seat.process, seat.ready = None, False
         return code
 
     def _look_beside(self, seat: _Seat) -> None:

@@ -74,9 +74,10 @@ class Engine:
         XLNet's head and convolutions over tokens read the padding: their scores depend on the batch.
         """
         tokens = self.first_tokens()
+        plain = replace(self, batching=replace(self.batching, canonical=False))
         with torch.inference_mode():
-            alone = self._step(tokens, np.array([0])).float()
-            both = self._step(tokens, np.array([0, 1])).float()
+            alone = plain._step(tokens, np.array([0])).float()
+            both = plain._step(tokens, np.array([0, 1])).float()
         leak = (alone - both[:1]).abs().max() > TOLERANCE[precision] * alone.abs().max()
         batching = replace(self.batching, even=bool(leak))
         return replace(self, width=alone.shape[1], batching=batching), both
@@ -135,9 +136,12 @@ def start_engine(
         except OutOfMemory:  # then there is no choice
             release(device)
         else:
+            engine.batching.even |= full[0].batching.even  # in which a leak is told from rounding
             if why := unsafe(rows, full[1]):
                 precision, engine, extra = "fp32", full[0], full[2]
                 notes = (fallback_note(why),)
+    if engine.batching.even:
+        extra["batches"] = "texts of one length (padding would change the output)"
     return engine, replace(
         facts,
         device=str(device),
@@ -181,15 +185,13 @@ def _started(
     extra = {"architecture": type(module).__name__, "max_length": said, **attention_of(module)}
     if left:
         extra["unused_weights"] = ", ".join(left)
-    if engine.batching.even:
-        extra["batches"] = "texts of one length (padding would change the output)"
     if checkpoint.wishes.spread:
         extra["spread"] = spread_over(module)
     return engine, rows, extra
 
 
 def attention_of(module: Any) -> dict[str, str]:
-    """Return which attention is computed: transformers takes that of torch (sdpa) where it is written for it."""
+    """Return which attention is computed: that of torch (sdpa) wherever transformers has it for a model."""
     chosen = getattr(module.config, "_attn_implementation", None)
     return {"attention": str(chosen)} if chosen else {}
 

@@ -48,8 +48,8 @@ RAY = Executor(
         Option(
             "wait",
             (float,),
-            "Seconds to wait for room in the cluster where no slot has any.",
-            default=60.0,
+            "Seconds to wait for a first worker, where no slot finds room in the cluster.",
+            default=300.0,
             check=_positive,
         ),
     ),

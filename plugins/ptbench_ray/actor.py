@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ctypes
 import os
-import shutil
 import socket
 import sys
 import tempfile
@@ -26,8 +25,7 @@ from ptbench import (
     listening,
     new_record,
 )
-
-PREFIX = "ptbench-ray"
+from ptbench_ray.folders import own_folder
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +69,7 @@ class Worker:
         ``token``: of the run. What its workers leave when they die is still looked for.
         """
         self._progress, self._job = Progress(), ""
-        self._folder = _own_folder(Path(root or tempfile.gettempdir()), token)
+        self._folder = Path(own_folder(root or tempfile.gettempdir(), "ptbench-ray", token))
         self._evaluate: Evaluate | None = None
         self._run = ""
 
@@ -150,20 +148,6 @@ def _placed(record: Record, job: Job, home: str) -> Record:
         lacks = f"node {host} lacks the suite's folder {job.cell.base}"
         return replace(record, error=f"{record.error} ({lacks})")
     return record if host == home else replace(record, error=f"{record.error} (on node {host})")
-
-
-def _own_folder(root: Path, token: str) -> Path:
-    """Make a folder for this process, and remove those that dead workers of other runs left."""
-    prefix = f"{PREFIX}-{os.getuid()}-{socket.gethostname()}-"
-    for left in root.glob(f"{prefix}*"):
-        with suppress(ValueError, OSError):
-            pid, _, rest = left.name.removeprefix(prefix).partition("-")
-            try:
-                os.kill(int(pid), 0)
-            except ProcessLookupError:
-                if not rest.startswith(token):
-                    shutil.rmtree(left, ignore_errors=True)
-    return Path(tempfile.mkdtemp(prefix=f"{prefix}{os.getpid()}-{token}-", dir=root))
 
 
 @contextmanager

@@ -16,13 +16,14 @@ from typing import Any
 import ray
 
 from ptbench import Slot, UsageError
+from ptbench_ray.folders import own_folder
 
 STORE = 256 * 2**20
 """Bytes of shared memory for answers on their way; what does not fit goes to the disk."""
 CONNECTING = 10.0
 """Seconds for a cluster to answer at its address."""
-LONGEST = 40
-"""Characters of a temporary folder; a socket's path in it may have about a hundred."""
+LONGEST = 8
+"""Characters of a temporary folder; a socket's path in it has some 95 more, and may have 107."""
 
 _joined: list[str] = []
 """The address of the cluster that `join` connected this process to."""
@@ -82,7 +83,7 @@ def _own_ray(slots: Sequence[Slot]) -> Iterator[str]:
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing leaves the machine unasked
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # a slot without a GPU hides them itself
     base = tempfile.gettempdir()
-    folder = tempfile.mkdtemp(prefix="ptb-ray-", dir=base if len(base) <= LONGEST else "/tmp")  # noqa: S108
+    folder = own_folder(base if len(base) <= LONGEST else "/tmp", "ptb-ray")  # noqa: S108
     try:
         _init(
             num_cpus=sum(slot.threads for slot in slots),

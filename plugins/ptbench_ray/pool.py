@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 import time
+from collections import deque
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
@@ -61,6 +62,9 @@ class Pool:
         self.wait = float(workload.options["wait"])
         self.begun = False
         self.given_up = ""
+        self.refused: PtbenchError | None = None
+        self.finished: deque[Record] = deque()
+        """Records on their way out: first the slots get their next jobs, and none waits for the journal."""
         self.looked = self.moved = time.monotonic()
 
     def records(self) -> Iterator[Record]:
@@ -68,16 +72,17 @@ class Pool:
         for seat in self.seats:
             seat.hire()
         while not self.workload.schedule.over or self.losses:
-            if all(seat.actor is None for seat in self.seats):
-                yield from self._nobody()
+            self._await()
+            self._answers()
+            self._end_overdue()
+            self._look()
             if self._may_begin():
                 self._hand_out()
-            self._await()
-            yield from self._answers()
-            self._end_overdue()
-            for record, log in self.losses.ready():
-                yield self._kept(record, {record.log: log} if log else {})
-            self._look()
+            self._mourn()
+            while self.finished:
+                yield self.finished.popleft()
+            if self.refused is not None:
+                raise self.refused
 
     def close(self) -> None:
         """End every actor, whatever it does."""
@@ -89,7 +94,7 @@ class Pool:
         if not self.begun and any(seat.free for seat in self.seats):
             pending = any(seat.doing for seat in self.seats)
             self.begun = not pending or time.monotonic() - self.moved > LATE
-        return self.begun
+        return self.begun and self.refused is None
 
     def _hand_out(self) -> None:
         for seat in self.seats:
@@ -106,15 +111,17 @@ class Pool:
             time.sleep(min(left, TICK / 10))
         elif ray.wait(awaited, num_returns=1, timeout=left)[0]:
             self.moved = time.monotonic()
-        works = any(seat.free or seat.doing == "evaluate" for seat in self.seats)
-        if not works and time.monotonic() - self.moved > self.wait:
-            slot = self.seats[0].slot
-            raise (PtbenchError if self.begun else UsageError)(
-                f"no slot found room in the Ray cluster for {self.wait:g} s: one needs {slot.threads} CPUs "
-                f"and {len(slot.gpus)} GPUs on one node, and {cluster.room()}"
+        here = [seat for seat in self.seats if seat.actor is not None]
+        homeless = bool(here) and all(seat.doing == "come" for seat in here)
+        if homeless and time.monotonic() - self.moved > self.wait:
+            slot = here[0].slot
+            self.refused = (PtbenchError if self.begun else UsageError)(
+                f"no worker came up in the Ray cluster for {self.wait:g} s: a slot needs {slot.threads} CPUs and "
+                f"{len(slot.gpus)} GPUs on one node, and {cluster.room()}"
             )
 
-    def _answers(self) -> Iterator[Record]:
+    def _answers(self) -> None:
+        """Go on with every slot whose answer is there."""
         busy = [seat for seat in self.seats if seat.doing]
         there = arrived([seat.awaited for seat in busy])
         for seat in (seat for seat in busy if seat.awaited in there):
@@ -126,13 +133,13 @@ class Pool:
                     self._give_up(seat, f"its worker cannot start: {cause}")
                 else:
                     failure = Failure(Status.FAILED, cause)
-                    yield from self._ended(seat, Answer(seat.record(failure, self.workload.worker.run)))
+                    self._ended(seat, Answer(seat.record(failure, self.workload.worker.run)))
             except RayError as error:
-                self._lost(seat, failure_of_loss(error, seat.where.host if seat.where else "?"))
+                self._lost(seat, failure_of_loss(error, seat.host))
             else:
-                yield from self._go_on(seat, answer)
+                self._go_on(seat, answer)
 
-    def _go_on(self, seat: Seat, answer: Any) -> Iterator[Record]:
+    def _go_on(self, seat: Seat, answer: Any) -> None:
         match seat.doing:
             case "come":
                 self._check_versions(answer)
@@ -142,17 +149,17 @@ class Pool:
             case "prepare":
                 seat.doing, seat.awaited = "", None
             case "evaluate":
-                yield from self._ended(seat, answer)
+                self._ended(seat, answer)
 
     def _check_versions(self, where: Whereabouts) -> None:
         found = differences(self.workload.versions or installed_versions(), where.versions)
         if found:
-            raise UsageError(
+            self.refused = UsageError(
                 f"node {where.host} has other versions than this machine, {self.host}: {found}; "
                 "install the same ones on both"
             )
 
-    def _ended(self, seat: Seat, answer: Answer) -> Iterator[Record]:
+    def _ended(self, seat: Seat, answer: Answer) -> None:
         """Bring home what a job wrote, and free its slot."""
         job, seconds, record = seat.job, seat.seconds, answer.record
         assert job is not None
@@ -170,7 +177,7 @@ class Pool:
         self.workload.schedule.ended(job, seconds, lost=spoilt)
         self.workload.tell(Event("ended", seat.slot.name, job.name, job.cell.id))
         if record is not None:
-            yield record
+            self.finished.append(record)
 
     def _kept(self, record: Record, files: Mapping[str, bytes]) -> Record:
         """Write the files of a record into the folder of the run; return the record, or why it cannot be."""
@@ -211,13 +218,17 @@ class Pool:
         self.given_up = f"slot {seat.slot.name} is left out: {why}"
         self.workload.tell(Event("warning", seat.slot.name, text=self.given_up))
 
-    def _nobody(self) -> Iterator[Record]:
-        """No slot is left: what is still to be done has failed."""
+    def _mourn(self) -> None:
+        """Let go of the records of lost jobs, with their logs; where no slot is left, all jobs are lost."""
+        for record, log in self.losses.ready():
+            self.finished.append(self._kept(record, {record.log: log} if log else {}))
+        if any(seat.actor is not None for seat in self.seats):
+            return
         seat, run = self.seats[0], self.workload.worker.run
         while (job := self.workload.schedule.next(seat.index)) is not None:
             seat.job, seat.began = job, time.monotonic()
             if job.part is None:
-                yield seat.record(Failure(Status.FAILED, self.given_up), run)
+                self.finished.append(seat.record(Failure(Status.FAILED, self.given_up), run))
             self.workload.schedule.ended(job, 0.0, lost=True)
 
     def _look(self) -> None:
@@ -233,7 +244,7 @@ class Pool:
                 self._tell(seat, ray.get(answer))
             except RayActorError as error:
                 if seat.free:  # of one that works its job tells
-                    self._lost(seat, failure_of_loss(error, seat.where.host if seat.where else "?"))
+                    self._lost(seat, failure_of_loss(error, seat.host))
             except RayError:
                 pass
         for seat in self.seats:

@@ -45,6 +45,11 @@ class Seat:
         return self.actor is not None and not self.doing
 
     @property
+    def host(self) -> str:
+        """The name of the machine that it is on, as far as it has told."""
+        return self.where.host if self.where else "(of unknown name)"
+
+    @property
     def seconds(self) -> float:
         """For how long its job has been running."""
         return time.monotonic() - self.began

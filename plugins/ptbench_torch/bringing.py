@@ -55,8 +55,7 @@ def bring(
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(path.name + ".part")
     try:
-        with part.open("ab") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)  # another process may be bringing it
+        with _locked(part) as file:
             if path.is_file():
                 part.unlink(missing_ok=True)
                 return path
@@ -75,6 +74,19 @@ def bring(
     return path
 
 
+def _locked(part: Path) -> IO[bytes]:
+    """Open a half file for ourselves alone; another process may be bringing it, or may have taken it away."""
+    while True:
+        file = part.open("ab")
+        fcntl.flock(file, fcntl.LOCK_EX)
+        try:
+            if os.path.samestat(os.fstat(file.fileno()), part.stat()):
+                return file
+        except FileNotFoundError:
+            pass
+        file.close()
+
+
 def _receive(url: str, file: IO[bytes], path: Path, tell: Tell, headers: Mapping[str, str]) -> None:
     """Append what is missing, trying again where that may help. Raises `ModelError`, `OSError` (disk)."""
     for pause in (*PAUSES, None):
@@ -91,6 +103,9 @@ def _receive(url: str, file: IO[bytes], path: Path, tell: Tell, headers: Mapping
             reason = str(error)
         if pause is not None:
             time.sleep(pause)
+    if not file.tell():
+        Path(file.name).unlink()
+        raise ModelError(f"{url} could not be brought: {reason}")
     raise ModelError(
         f"{url} could not be brought: {reason}; what has come stays beside {path}, and the next try goes on "
         "from it"

@@ -1,7 +1,7 @@
 """Files of the Hugging Face hub: large ones brought so that they can be gone on with, and how far they are.
 
-Versions of the hub's client differ in whether they go on with a half file, and in their bars. In all of them a
-blob is named after its sha256 and lies in ``blobs``, and the client takes what is there.
+Versions of the hub's client differ in whether they go on with a half file, and in their bars. In all of them
+a blob is named after its sha256 and lies in ``blobs``, and the client takes what is there.
 """
 
 from __future__ import annotations

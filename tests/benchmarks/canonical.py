@@ -38,7 +38,7 @@ MORE = (
     "densenet121", "regnety_002", "mixer_s32_224", "swin_tiny_patch4_window7_224", "test_vit3",
 )  # fmt: skip
 """Networks of other sorts, of which the bits alone are compared."""
-BITS = 60
+BITS = {"text": 60, "image": 10}
 """Examples whose bits are compared, at most."""
 Rows = NDArray[np.float32]
 
@@ -111,6 +111,13 @@ def measure(load: Callable[[Settings], Any], examples: Examples, repeats: int) -
     }
 
 
+def write(path: Path | None, setting: str, rows: dict[str, dict[str, Any]], bits: dict[str, float]) -> None:
+    """Write what there is so far, where that is asked for."""
+    if path:
+        text = json.dumps({"setting": setting, "rows": rows, "canonical_equal_bits_1_thread": bits}, indent=1)
+        path.write_text(text + "\n")
+
+
 def main() -> None:
     """Measure, print, and write the figures where that is asked for."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
@@ -140,27 +147,26 @@ def main() -> None:
     )
     print(setting)
     rows: dict[str, dict[str, Any]] = {}
+    bits: dict[str, float] = {}
     for threads in (1, 2):
         torch.set_num_threads(threads)
         for title, (load, examples) in subjects.items():
             row = measure(load, examples, given.repeats)
             for kind in ("usual", "canonical"):
-                some = examples.take(range(min(BITS, len(examples))))
+                some = examples.take(range(min(BITS[next(iter(examples.columns))], len(examples))))
                 row[f"{kind}_equal_bits"] = equal_bits(load, some, canonical=kind == "canonical")
             rows[f"{title}, {threads} threads"] = row
+            write(given.json, setting, rows, bits)
             print(
                 f"{title}, {threads} threads: " + ", ".join(f"{k} {v:.4g}" for k, v in row.items()),
                 flush=True,
             )
-    bits: dict[str, float] = {}
     torch.set_num_threads(1)
     for name in MORE:
-        few = images.take(range(min(20, len(images))))
+        few = images.take(range(min(BITS["image"], len(images))))
         bits[name] = equal_bits(lambda s, name=name: image_model(name, s), few, canonical=True)
         print(f"{name}, 1 thread: canonical_equal_bits {bits[name]:.4g}", flush=True)
-    if given.json:
-        text = json.dumps({"setting": setting, "rows": rows, "canonical_equal_bits_1_thread": bits}, indent=1)
-        given.json.write_text(text + "\n")
+        write(given.json, setting, rows, bits)
 
 
 if __name__ == "__main__":

@@ -3,8 +3,8 @@
     python tests/benchmarks/worker_overhead.py [--repeats N] [--json PATH]
 
 Cells do nothing, so that all of their time is overhead. The executors `serial` and `local` (on one and two
-slots) and `concurrent.futures.ProcessPoolExecutor` (spawned, one and two processes, one job at a time for each,
-as `local` has it) are timed in turns; medians are shown. Journal and display are not part of it.
+slots) and `concurrent.futures.ProcessPoolExecutor` (spawned, fed one job at a time for each process as
+`local` is) are timed in turns; medians are shown. Journal and display are not part of it.
 """
 
 from __future__ import annotations

@@ -64,6 +64,9 @@ def bundle_command(run: Path, output: Path | None, data: bool, base: Path | None
         size = f"{len(local.files):,} file{'s' * (len(local.files) != 1)}, {size_text(local.bytes)}"
         told = "included" if local.included else "not included, its digests are listed"
         console.out(f"data {local.path} ({size}): {told}", highlight=False)
+    if done.base is None:
+        text = "note: local data was not looked for, since the suite's folder is not known: --base names it"
+        console.print(text, style="yellow")
     if done.unfinished:
         console.print(f"note: the run is {done.unfinished}: its bundle has what is finished", style="yellow")
     console.out(f"{done.cells:,} cells, {size_text(done.bytes)}, sha256 {done.sha256}", highlight=False)
@@ -102,7 +105,7 @@ def replay_command(
     --check it is 0 if FILE is whole.
     """
     from ptbench.archive import Archive
-    from ptbench.offline import check_executor, seal
+    from ptbench.offline import seal
     from ptbench.replay import all_equal, compare, data_differences, differences, read_bundle
 
     if offline:
@@ -113,8 +116,6 @@ def replay_command(
         bundle, folder = read_bundle(archive), Path(made)
         then = bundle.unpack(folder)
         looked = _look(bundle, base or folder / "data", given, offline=offline)
-        if offline:
-            check_executor(looked.execution.executor.name)
         found = [*differences(bundle.lock, _here(looked)), *data_differences(bundle.lock, base)]
         if not as_json:
             _show_differences(found, looked, console)
@@ -190,7 +191,7 @@ def _run(looked: Looked, output: Path, quiet: bool) -> tuple[Path, Sequence[Reco
         opened(plan, output, execution, fresh=True) as ready,
         interruptible(),
         redirect_stdout(sys.stderr),
-        Display(plan, make_console(stderr=True), quiet=quiet) as display,
+        Display(plan, make_console(stderr=True), quiet=quiet, folder=ready.folder) as display,
     ):
         report = conduct(
             plan, looked.catalog, ready.folder, display, execution=execution, request=ready.request
@@ -290,6 +291,7 @@ def _bundled_data(done: Bundled) -> dict[str, Any]:
         "sha256": done.sha256,
         "cells": done.cells,
         "unfinished": done.unfinished,
+        "base": str(done.base) if done.base else None,
         "data": [
             {"path": one.path, "bytes": one.bytes, "files": len(one.files), "included": one.included}
             for one in done.data

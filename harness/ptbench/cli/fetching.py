@@ -113,7 +113,7 @@ class _Progress:
                 self.bars.update(self._known[key], completed=done, total=total)
             elif not self.quiet and time.monotonic() - self._said.get(key, -LINE_EVERY) >= LINE_EVERY:
                 self._said[key] = time.monotonic()
-                self._say(f"{printable(what)}: {_amount(done, total)}")
+                self._say(f"{printable(what)}: {_amount(done, total) if done else 'begun'}")
 
     def ended(self, fetched: Fetched) -> None:
         """What became of an item is known."""

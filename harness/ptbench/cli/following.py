@@ -3,22 +3,17 @@
 from __future__ import annotations
 
 import json
-import os
-import platform
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from ptbench.cli.shared import make_console
-from ptbench.errors import UsageError
-from ptbench.lock import LOCK, is_running
-from ptbench.runlog import BROKEN, FINISHED, INTERRUPTED, LIVE, RUNNING, STOPPED, Live, read_live
-from ptbench.store import RUN
+from ptbench.cli.whichrun import DEAD, Found, look, newest_run
+from ptbench.runlog import BROKEN, FINISHED, INTERRUPTED, RUNNING, STOPPED
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -28,41 +23,11 @@ EVERY = 1.0
 """Seconds between two looks with ``--follow``."""
 SILENT = 15.0
 """Seconds without a word after which it is said so."""
-DEAD = "dead"
 EXIT_CODES = (
     "Exit codes: 0 it runs, or has ended well; 1 some cells did not end well, or it was killed, interrupted "
     "or stopped; 2 there is no run."
 )
 GOES_ON = "the same `ptbench run` command goes on with it"
-
-
-@dataclass(frozen=True, slots=True)
-class Found:
-    """A run as it stood when somebody looked."""
-
-    folder: Path
-    live: Live
-    alive: bool | None
-    """Whether the process that conducts it is there; None: it is on another machine, and nobody knows."""
-    silent: float
-    """Seconds since it last said how it stands."""
-
-    @property
-    def state(self) -> str:
-        """That of `Live`, or ``dead``: it says that it runs, and does not."""
-        return DEAD if self.live.state == RUNNING and self.alive is False else self.live.state
-
-    @property
-    def over(self) -> bool:
-        """Whether nothing more will come."""
-        return self.state != RUNNING
-
-    @property
-    def code(self) -> int:
-        """The exit code."""
-        return int(
-            self.state not in (RUNNING, FINISHED) or (self.state == FINISHED and self.live.now.bad > 0)
-        )
 
 
 @click.command("status", epilog=EXIT_CODES)
@@ -83,61 +48,6 @@ def status_command(run: Path, follow: bool, as_json: bool) -> int:
             _print(found, make_console())
         return found.code
     return _follow(found, as_json)
-
-
-def newest_run(path: Path) -> Path:
-    """Return the run that a path is about: itself, or the newest in it. Raises `UsageError`: none."""
-    if any((path / name).is_file() for name in (RUN, LIVE)):
-        return path
-    runs = {
-        file.parent
-        for pattern in ("*", "*/*")
-        for name in (RUN, LIVE)
-        for file in path.glob(f"{pattern}/{name}")
-    }
-    if not runs:
-        raise UsageError(
-            f"{path} holds no run; give a folder results/<suite>/<run>, or one of those above it"
-        )
-    return max(runs, key=lambda folder: (_stamp(folder.name), folder))
-
-
-def _stamp(name: str) -> tuple[str, int]:
-    """Return what runs are ordered by: their names are times, with a number where two began at once."""
-    time_, _, number = name.rpartition("-")
-    if number.isdecimal() and len(number) < 4:
-        return time_, int(number)
-    return name, 1
-
-
-def look(folder: Path) -> Found:
-    """Return how a run stands. Raises `UsageError` where nothing says so."""
-    live = read_live(folder)
-    if live is None:
-        raise UsageError(
-            f"{folder} has no {LIVE}, which says how a run stands; `ptbench report` shows its table"
-        )
-    try:
-        silent = (datetime.now(UTC) - datetime.fromisoformat(live.written)).total_seconds()
-    except (TypeError, ValueError):
-        raise UsageError(f"{folder / LIVE} is damaged: 'written' is no time") from None
-    return Found(folder, live, conducted(folder, live), max(0.0, silent))
-
-
-def conducted(folder: Path, live: Live) -> bool | None:
-    """Whether the process that conducts a run is alive; None where that cannot be told."""
-    held = is_running(folder) if (folder / LOCK).is_file() else None
-    if held is not None:
-        return held
-    if live.host != platform.node():
-        return None
-    try:
-        os.kill(live.pid, 0)
-    except ProcessLookupError:
-        return False
-    except OSError:  # it is somebody else's
-        return True
-    return True
 
 
 def _follow(found: Found, as_json: bool) -> int:
@@ -196,7 +106,7 @@ def _parts(found: Found, width: int, height: int) -> Iterator[RenderableType]:
     from ptbench.errors import printable
 
     now = found.live.now
-    yield _line(found)
+    yield _line(found, told_below=found.state == RUNNING)
     if reused := reused_text(now):
         yield Text(reused)
     for failed in now.failures:
@@ -208,8 +118,8 @@ def _parts(found: Found, width: int, height: int) -> Iterator[RenderableType]:
         yield view(now, width, height - 2 - len(now.failures))
 
 
-def _line(found: Found) -> Text:
-    """Return the state of a run in one line."""
+def _line(found: Found, told_below: bool = False) -> Text:
+    """Return the state of a run in one line; without the time left where that is told below."""
     from rich.text import Text
 
     from ptbench.cli.slotview import clock, time_left
@@ -232,7 +142,7 @@ def _line(found: Found) -> Text:
     text.append(f" ({counts})" if counts else "", style="not bold")
     text.append(f", {'for' if found.state == RUNNING else 'after'} {clock(now.seconds)}", style="not bold")
     if found.state == RUNNING:
-        left = time_left(now)
+        left = "" if told_below else time_left(now)
         text.append(f", {left}" if left else "", style="not bold")
         text.append(f"  (process {live.pid} on {printable(live.host)})", style="not bold dim")
         if found.alive is None:

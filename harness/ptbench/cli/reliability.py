@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from ptbench.records import Report, Standing
-from ptbench.report import entries_of, tasks_of
+from ptbench.records import Record, Report, Standing
+from ptbench.report import entries_of, grouped, tasks_of
 
 MAX_NAME = 24
 """Characters of a name before it is folded."""
@@ -62,20 +62,16 @@ def without_copies(report: Report) -> Iterator[Table]:
         copies, n = copied[task].copies or {}, copied[task].n or 0
         what = " ".join(f"{count:,} {how}" for how, count in copies.items() if count)
         table.add_column(f"{escape(task)}\n[dim]{what} of {n:,}[/]", justify="right", overflow="fold")
+    records = grouped(report)
     for model, protocol in entries_of(report):
-        row = [_apart(report, model, protocol, task, metric) for task, metric in tasks.items()]
+        row = [_apart(records.get((task, model, protocol), ()), metric) for task, metric in tasks.items()]
         if any(row):
             table.add_row(Text(model), Text(protocol), *row)
     yield table
 
 
-def _apart(report: Report, model: str, protocol: str, task: str, metric: str) -> str:
-    scores = [
-        score.without_copies
-        for record in report.records
-        if (record.task, record.model, record.label) == (task, model, protocol)
-        and (score := record.score(metric)) is not None
-    ]
+def _apart(records: Sequence[Record], metric: str) -> str:
+    scores = [score.without_copies for record in records if (score := record.score(metric)) is not None]
     known = [value for value in scores if value is not None]
     return score_text(math.fsum(known) / len(known), math.nan) if known else ""
 

@@ -93,7 +93,7 @@ def run_command(
             with (
                 interruptible(),
                 redirect_stdout(sys.stderr),  # what a plugin prints must not stand before the JSON
-                Display(plan, progress, quiet=quiet or as_json) as display,
+                Display(plan, progress, quiet=quiet or as_json, folder=shown) as display,
             ):
                 report = conduct(
                     plan,

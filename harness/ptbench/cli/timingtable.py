@@ -28,6 +28,8 @@ def timing_lines(timing: object) -> Iterator[Text]:
 def _lines(timing: Mapping[str, Any]) -> Iterator[Text]:
     slots = timing["slots"]
     text = f"took {_duration(timing['seconds'])}"
+    if timing["inspections"]:
+        text += f" and inspections {_duration(timing['inspections'])}"
     if not any(slot["jobs"] for slot in slots.values()):  # all was reused
         yield Text(text, style="dim")
         return

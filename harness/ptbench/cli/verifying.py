@@ -119,7 +119,7 @@ def _run(plan: Plan, catalog: Catalog, output: Path, quiet: bool) -> dict[str, R
     from ptbench.runner.conduct import conduct
 
     folder = store.create_run(output, plan.suite.name)
-    with Display(plan, make_console(stderr=True), quiet=quiet) as display:
+    with Display(plan, make_console(stderr=True), quiet=quiet, folder=folder) as display:
         report = conduct(plan, catalog, folder, display)
     return {record.title: record for record in report.records}
 

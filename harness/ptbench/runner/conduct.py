@@ -17,7 +17,7 @@ from ptbench.environment import installed_versions, snapshot
 from ptbench.errors import one_line
 from ptbench.executors import SERIAL
 from ptbench.failures import new_record
-from ptbench.jobs import WorkerSpec, Workload
+from ptbench.jobs import WorkerSpec
 from ptbench.model import Capability
 from ptbench.offers import FileMetric, Metric, Reporter, SumMetric, TableMetric
 from ptbench.records import Record, Report, Standing, Status
@@ -31,6 +31,7 @@ from ptbench.runner.watching import Watcher, Watchers
 from ptbench.schedule import Schedule
 from ptbench.slots import find_slots
 from ptbench.statistics import standings
+from ptbench.workload import Workload
 
 EVALUATOR = "ptbench.evaluate:make_evaluator"
 
@@ -203,6 +204,7 @@ def _facts(plan: Plan, catalog: Catalog, execution: Execution) -> dict[str, Any]
         "suite": suite.name,
         "description": suite.description,
         "file": suite.path.name,
+        "base": str(suite.path.resolve().parent),
         "text": suite.text,
         "started": _now(),
         "cells": len(plan.cells),

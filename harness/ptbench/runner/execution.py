@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ptbench.catalog import Catalog
 from ptbench.errors import PtbenchError, SuiteError, nearest, printable
 from ptbench.offers import Executor
+from ptbench.offline import check_local_executor
 from ptbench.slots import Slot, find_slots
 from ptbench.suite import RUN_KEYS, Suite
 from ptbench.values import has_type, type_names
@@ -55,7 +56,8 @@ def find_execution(
 ) -> Execution:
     """Return how a suite is to be executed: what is ``given`` (not None) goes before its ``[run]``.
 
-    Raises `SuiteError` with every mistake, `UsageError` for devices that are not there.
+    Raises `SuiteError` with every mistake, `UsageError` for devices that are not there, and for an executor
+    that cannot be ``offline``.
     """
     told = {key: value for key, value in given.items() if value is not None}
     table = {**suite.run, **told}
@@ -65,15 +67,20 @@ def find_execution(
         executor = catalog.get(Executor, name)
     except PtbenchError as error:
         raise SuiteError([f"{where.get('executor', suite.path)} key 'executor': {error}"]) from None
+    if offline:
+        check_local_executor(name)
     devices, timeout = table.pop("devices", "auto"), table.pop("timeout", None)
     canonical = bool(table.pop("canonical", False))
     mistakes = list(_mistakes(executor, table, where))
     if mistakes:
         raise SuiteError(mistakes)
     options = executor.filled(table)
-    return Execution(
-        executor, find_slots(devices, canonical=canonical), timeout, options, canonical, offline, fail_fast
-    )
+    slots = executor.slots(devices, options) if executor.slots is not None else None
+    if slots is None:
+        slots = find_slots(devices, canonical=canonical)
+    elif canonical:
+        slots = tuple(replace(slot, threads=1) for slot in slots)
+    return Execution(executor, slots, timeout, options, canonical, offline, fail_fast)
 
 
 def _mistakes(executor: Executor, table: Mapping[str, Any], where: Mapping[str, str]) -> list[str]:

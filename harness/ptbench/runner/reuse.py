@@ -128,7 +128,7 @@ def find_finished(
             if fresh and (record.reused or not here):
                 continue
             settled = here and not retry_failed and record.status is not Status.SKIPPED
-            if (record.status is Status.OK or settled) and not _refused(planned, record, run.folder, here):
+            if (record.status is Status.OK or settled) and _serves(planned, record, run.folder, here):
                 found[record.cell] = Found(record, run.folder)
         if len(found) == len(cells):
             break
@@ -194,23 +194,27 @@ def _bring(source: Path, target: Path, *, flush: bool) -> None:
     place(part, target)
 
 
-def _refused(planned: PlannedCell, record: Record, folder: Path, here: bool) -> str:
-    """Return why a record does not serve for a cell, or an empty text."""
-    if not record.identity and not (here and record.status is not Status.OK):
-        return f"ptbench {record.version} did not note what it depends on"
-    if record.identity and (found := changes(record.identity, planned.identity)):
-        return "; ".join(found)
-    if not here and (untold := planned.identity.get(UNTOLD) or record.identity.get(UNTOLD)):
-        return f"may have changed: {untold}"
-    gone = [name for name in record.files if not _there(folder, name)]
-    return f"{gone[0]} is gone or empty" if gone else ""
+def _serves(planned: PlannedCell, record: Record, folder: Path, here: bool) -> bool:
+    """Return whether the record of a cell counts for it again."""
+    same = record.identity == planned.identity
+    if not record.identity and here:
+        same = record.status is not Status.OK
+    told = here or UNTOLD not in record.identity
+    return same and told and all(_there(folder, name) for name in record.files)
 
 
 def _why(planned: PlannedCell, record: Record, folder: Path, this_run: Path | None) -> str:
+    """Return why the last record of a cell, or of another one of its names, does not serve."""
     if record.status is not Status.OK:
         return printable(f"{record.status.value} before: {record.error}")
-    refused = _refused(planned, record, folder, folder == this_run)
-    return refused or "an option changed that changes no score"
+    if not record.identity:
+        return f"ptbench {record.version} did not note what it depends on"
+    if found := changes(record.identity, planned.identity):
+        return "; ".join(found)
+    if folder != this_run and (untold := planned.identity.get(UNTOLD) or record.identity.get(UNTOLD)):
+        return f"may have changed: {untold}"
+    gone = (f"{name} is gone or empty" for name in record.files if not _there(folder, name))
+    return next(gone, "an option changed that changes no score")
 
 
 def _there(folder: Path, name: str) -> bool:

@@ -53,6 +53,9 @@ class Timing:
         self._ended: float | None = None
         self._slots: dict[str, _SlotTime] = {}
         self._schedule: Schedule | None = None
+        self._home = 0
+        """The thread that may ask the schedule."""
+        self._looking: float | None = None
         self._predicted: dict[str, float] | None = None
         self._parent: dict[str, float] = defaultdict(float)
         self._walls: dict[str, float] = defaultdict(float)
@@ -64,6 +67,7 @@ class Timing:
         """The first job is about to be handed out."""
         self._began, self._schedule = self._clock(), schedule
         self._slots = {slot.name: _SlotTime() for slot in slots}
+        self._home = threading.get_ident()
         self._predict()
 
     def told(self, event: Event) -> None:
@@ -84,6 +88,8 @@ class Timing:
                 slot.job, slot.since, slot.phase = event.job, now, event.phase
                 slot.jobs += 1
                 self._cells[event.cell] += 0.0
+        if threading.get_ident() == self._home:
+            self._predict()
 
     def cell_ended(self, record: Record) -> None:
         """A cell has ended; one that no job of this run was about is reused, or was skipped."""
@@ -99,11 +105,13 @@ class Timing:
     def inspection_started(self, title: str) -> None:
         """A look inside a model begins; that is no part of the account."""
         self._cells_are_over()
-        self._inspecting -= self._clock()
+        self._looking = self._clock()
 
     def inspection_ended(self, done: Any) -> None:
         """It has ended."""
-        self._inspecting += self._clock()
+        if self._looking is not None:
+            self._inspecting += self._clock() - self._looking
+        self._looking = None
 
     @contextmanager
     def mark(self, what: str) -> Iterator[None]:
@@ -119,21 +127,22 @@ class Timing:
     def summary(self) -> dict[str, Any]:
         """Return the account so far, as plain data.
 
-        ``seconds``: of the whole run. ``predicted``: what ``seconds`` was expected to be when the run began,
-        or ``after`` so many seconds, when that could first be said, with its 80 % interval. ``least``: the
-        longest job, or all of them by the number of slots: no order of the same jobs had been faster than
-        that. ``slots``: seconds in which each was busy, starting, and idle while cells ran, and the last of
-        them as a ``share`` of the run. ``idle``: the same over all slots. ``harness``: 1 - work / (slots x
-        seconds), where work is data, load, decode, model and fit of the cells measured now, the parts of
-        split cells, and what cells that did not end well took. ``shares``: what ``harness`` is made of; they
-        add up to it. ``work``: what the rest is made of.
+        ``seconds``: of the whole run, but for ``inspections``, which have their own. ``predicted``: what
+        ``seconds`` was expected to be when the run began, or ``after`` so many seconds, when that could
+        first be said, with its 80 % interval. ``least``: the longest job, or all of them by the number of
+        slots: no order of the same jobs had been faster than that. ``slots``: seconds in which each was
+        busy, starting, and idle while cells ran, and the last of them as a ``share`` of the run. ``idle``:
+        the same over all slots. ``harness``: 1 - work / (slots x seconds), where work is data, load,
+        decode, model and fit of the cells measured now, the parts of split cells, and what cells that did
+        not end well took. ``shares``: what ``harness`` is made of; they add up to it. ``work``: what the
+        rest is made of.
         """
         now = self._clock()
         with self._lock:
             began = now if self._began is None else self._began
             over = now if self._over is None else self._over
             last = over if any(slot.job for slot in self._slots.values()) else min(over, self._ended or over)
-            seconds = self._earlier + now - self._made - max(0.0, self._inspecting)
+            seconds = self._earlier + now - self._made - self._inspecting
             slots = {name: _told(slot, began, last, seconds) for name, slot in self._slots.items()}
             many = max(1, len(slots))
             whole = max(many * seconds, 1e-9)
@@ -149,6 +158,7 @@ class Timing:
             shares = {name: spent / whole for name, spent in own.items()}
             return {
                 "seconds": seconds,
+                "inspections": self._inspecting,
                 "predicted": self._predicted,
                 "least": max(self._longest, busy / many),
                 "slots": slots,

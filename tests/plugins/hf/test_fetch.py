@@ -170,6 +170,23 @@ def test_fetch_is_killed_and_goes_on_and_then_all_is_offline(hub: RangeHub, tmp_
     assert "3 of 3 are here" in out
     code, out, err = called(None, tmp_path, "plan", "hub.toml", "--json")
     assert json.loads(out)["downloads"] == []
+    code, out, err = called(None, tmp_path, "run", "hub.toml", "--offline", "--executor", "serial", "--json")
+    assert code == 0, err
+    assert [record["status"] for record in json.loads(out)["records"]] == ["ok"] * 3
+
+
+def test_ctrl_c_ends_it_at_once(hub: RangeHub, tmp_path: Path) -> None:
+    write(tmp_path)
+    process = started(hub, tmp_path, "fetch", "hub.toml")
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline and not hub.ranges:
+        time.sleep(0.05)
+    began = time.monotonic()
+    os.kill(process.pid, signal.SIGINT)
+    _, err = process.communicate(timeout=30)
+    assert time.monotonic() - began < 5
+    assert process.returncode == 130
+    assert err.endswith("interrupted; what was finished is kept\n")
 
 
 def test_what_cannot_be_brought_does_not_stop_the_others(hub: RangeHub, tmp_path: Path) -> None:

@@ -12,14 +12,16 @@ import pytest
 
 pytest.importorskip("transformers")
 
+from tests.conftest import Written  # noqa: E402
+
 from ptbench import Record, Status  # noqa: E402
 from ptbench.catalog import load_catalog  # noqa: E402
-from ptbench.jobs import Job, WorkerSpec, Workload  # noqa: E402
+from ptbench.jobs import Job, WorkerSpec  # noqa: E402
 from ptbench.runner.resolve import resolve  # noqa: E402
 from ptbench.slots import find_slots  # noqa: E402
 from ptbench.suite import load_suite  # noqa: E402
 from ptbench.workers import LOCAL  # noqa: E402
-from tests.conftest import Written  # noqa: E402
+from ptbench.workload import Workload  # noqa: E402
 
 SUITE = """
 [suite]

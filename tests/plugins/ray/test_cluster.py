@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import socket
 import time
 from collections.abc import Iterator
@@ -11,12 +12,31 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.conftest import Ptbench, Written
 from tests.plugins.ray.clusters import RAY, add_node, environment, run, start_cluster, workload
 from tests.plugins.ray.toys import make_cell
 
 from ptbench import Event, Slot, Status, UsageError, testing
 
 pytest.importorskip("ray")
+
+
+SUITE = """
+[suite]
+name = "small"
+
+[models]
+majority = "baseline:majority"
+random = "baseline:random"
+words = "sklearn:tfidf"
+
+[tasks]
+sst2 = { use = "lite/sst2", limit = { train = 200, validation = 60, test = 80 } }
+cola = { use = "lite/cola", limit = { train = 200, validation = 60, test = 80 } }
+
+[[grid]]
+protocols = ["linear_probe"]
+"""
 
 
 @pytest.fixture(scope="module")
@@ -40,6 +60,7 @@ def ended(pid: int, within: float = 2.0) -> bool:
     return False
 
 
+@pytest.mark.timeout(600)  # twenty runs, each with new actors
 def test_ray_keeps_the_promises_of_executors(cluster: Any) -> None:
     testing.check_executor(RAY, {"address": cluster.address})
 
@@ -91,6 +112,38 @@ def test_whatever_a_cell_does_is_its_own_affair(
     assert all(record.kind == "toy" and record.run == "a-run" for record in records.values())
     assert not list(tmp_path.rglob("escaped"))
     assert capfd.readouterr() == ("", "")
+
+
+def test_a_suite_gives_the_bits_of_serial(
+    cluster: Any, ptbench: Ptbench, written: Written, tmp_path: Path
+) -> None:
+    suite = written("small.toml", SUITE)
+    found: dict[str, dict[str, bytes]] = {}
+    for executor, options in (("serial", ["--devices", "cpu"]), ("ray", ["--address", cluster.address])):
+        called = ptbench("run", suite, "--executor", executor, *options, "--output", tmp_path / executor)
+        assert called.code == 0, called.err
+        (folder,) = (tmp_path / executor / "small").iterdir()
+        found[executor] = {path.name: path.read_bytes() for path in (folder / "predictions").iterdir()}
+        slots = json.loads((folder / "run.json").read_text())["slots"]
+    assert slots == ["cpu:0", "cpu:1"]
+    assert len(found["serial"]) == 6
+    assert found["ray"] == found["serial"]
+
+
+def test_ray_says_which_gpus_a_slot_has(cluster: Any, tmp_path: Path) -> None:
+    node = add_node(cluster, "gpus", num_cpus=4, num_gpus=4)  # Ray takes our word for it
+    cluster.wait_for_nodes()
+    try:
+        options = {"address": cluster.address, "gpus": 2}
+        slots = RAY.slots("auto", RAY.filled(options)) if RAY.slots else None
+        assert slots == (Slot("cuda:0+1", ("0", "1"), 2), Slot("cuda:2+3", ("2", "3"), 2))
+        given = replace(workload(tmp_path, ["sleep-1", "sleep-1.1"], **options), slots=slots)
+        records = run(given)
+    finally:
+        cluster.remove_node(node)
+    pinned = [record.facts["pinned"] for record in records.values()]
+    assert {one["CUDA_VISIBLE_DEVICES"] for one in pinned} == {"0,1", "2,3"}
+    assert {one["OMP_NUM_THREADS"] for one in pinned} == {"2"}
 
 
 def test_a_cell_that_takes_too_long_is_ended_and_the_slot_works_on(cluster: Any, tmp_path: Path) -> None:
@@ -157,7 +210,7 @@ def test_a_cluster_without_room_is_told_before_any_cell(cluster: Any, tmp_path: 
     given = workload(tmp_path, ["write"], 1, address=cluster.address, wait=0.5)
     given = replace(given, slots=(Slot("cpu:0", threads=64),))
     with pytest.raises(
-        UsageError, match=r"no slot found room in the Ray cluster for 0.5 s: one needs 64 CPUs"
+        UsageError, match=r"no worker came up in the Ray cluster for 0.5 s: a slot needs 64 CPUs"
     ):
         list(RAY.run(given))
 

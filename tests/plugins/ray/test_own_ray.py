@@ -7,29 +7,11 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from tests.conftest import Ptbench, Written
 from tests.plugins.ray.clusters import ROOT, run, workload
 
 from ptbench import Status
 
 pytest.importorskip("ray")
-
-SUITE = """
-[suite]
-name = "small"
-
-[models]
-majority = "baseline:majority"
-random = "baseline:random"
-words = "sklearn:tfidf"
-
-[tasks]
-sst2 = { use = "lite/sst2", limit = { train = 200, validation = 60, test = 80 } }
-cola = { use = "lite/cola", limit = { train = 200, validation = 60, test = 80 } }
-
-[[grid]]
-protocols = ["linear_probe"]
-"""
 
 
 def test_it_is_started_for_a_run_and_gone_with_it(
@@ -54,17 +36,3 @@ def test_it_is_started_for_a_run_and_gone_with_it(
 
 def _folders() -> set[str]:
     return {path.name for path in Path(tempfile.gettempdir()).glob("ptb-ray-*")}
-
-
-def test_a_suite_gives_the_bits_of_serial(ptbench: Ptbench, written: Written, tmp_path: Path) -> None:
-    suite = written("small.toml", SUITE)
-    found: dict[str, dict[str, bytes]] = {}
-    for executor in ("serial", "ray"):
-        called = ptbench(
-            "run", suite, "--executor", executor, "--devices", "cpu:2", "--output", tmp_path / executor
-        )
-        assert called.code == 0, called.err
-        (folder,) = (tmp_path / executor / "small").iterdir()
-        found[executor] = {path.name: path.read_bytes() for path in (folder / "predictions").iterdir()}
-    assert len(found["serial"]) == 6
-    assert found["ray"] == found["serial"]

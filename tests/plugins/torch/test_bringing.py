@@ -117,6 +117,22 @@ def test_nobody_answers(tmp_path: Path) -> None:
     )
 
 
+def test_where_nothing_came_nothing_is_left(tmp_path: Path) -> None:
+    assert complaint(Served(url="http://127.0.0.1:9"), tmp_path / "w").endswith("Connection refused")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_many_that_fail_do_not_disturb_each_other(served: Served, tmp_path: Path) -> None:
+    """Each takes its half file away, or another one's, and the last finds the server well again."""
+    served.failures = [404] * 6
+    with ThreadPoolExecutor(8) as pool:
+        tries = [pool.submit(bring, f"{served.url}/weights", tmp_path / "w", DIGEST) for _ in range(8)]
+    failed = [str(one.exception()) for one in tries if one.exception()]
+    assert len(failed) == 6
+    assert all("the server says 404" in text for text in failed)
+    assert (tmp_path / "w").read_bytes() == DATA
+
+
 def test_a_full_disk(served: Served, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "w.part").symlink_to("/dev/full")  # every write to it says that there is no space
     assert "No space left on device" in complaint(served, tmp_path / "w")

@@ -18,7 +18,7 @@ from tests.serving import Served, serving
 
 from ptbench import DataError, DataRequest, ModelError, ModelRequest, Reference
 from ptbench_torch import bringing
-from ptbench_vision import datasets, torchvision_models
+from ptbench_vision import checkpoints, datasets, torchvision_models
 
 DATA = random.Random(0).randbytes(300_000)
 DIGEST = hashlib.sha256(DATA).hexdigest()
@@ -72,6 +72,23 @@ def test_weights_of_torchvision(served: Served, tmp_path: Path, monkeypatch: pyt
     file.write_bytes(b"damaged")
     with pytest.raises(ModelError, match="is not the published file"):
         provider.fetch(request, lambda *told: None)
+
+
+def test_a_checkpoint_by_its_address(served: Served, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    redirected(served, monkeypatch)
+    provider, url = checkpoints.PROVIDER, "https://weights.example/net.pth"
+    assert provider.fetch is not None
+    options = {"architecture": "torchvision:resnet18", "url": url, "sha256": DIGEST}
+    request = ModelRequest(Reference("checkpoint", "store/net.pth"), options, base=tmp_path)
+    assert [download.what for download in provider.describe(request).downloads] == [url]
+    served.files = {"/net.pth": DATA}
+    served.cut = [1000, 0, 0, 0]
+    with pytest.raises(ModelError, match="the connection broke off after 1,000 bytes"):
+        provider.fetch(request, lambda *told: None)
+    (file,) = provider.fetch(request, lambda *told: None)
+    assert served.asked[-1] == ("/net.pth", "bytes=1000-")
+    assert file.read_bytes() == DATA
+    assert provider.describe(request).downloads == ()
 
 
 def idx(array: Any) -> bytes:
