@@ -1,4 +1,4 @@
-"""The same scores, bit for bit: whatever the slots, the order, the batches, the cache, and however often killed."""
+"""The same scores, bit for bit: whatever the slots, order, batches and cache, and however often killed."""
 
 from __future__ import annotations
 
@@ -65,7 +65,9 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("same")
 
 
-def launch(place: Path, name: str, *arguments: str, cache: str = "", **how: object) -> subprocess.Popen[bytes]:
+def launch(
+    place: Path, name: str, *arguments: str, cache: str = "", **how: object
+) -> subprocess.Popen[bytes]:
     suite = place / f"{name}.toml"
     suite.write_text(text(**how), "utf-8")  # type: ignore[arg-type]
     one = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
@@ -111,11 +113,16 @@ def test_slots_order_batches_and_cache_change_no_bit(
     assert predictions(place / name) == expected
 
 
+def ended(results: Path) -> int:
+    """Return how many records there are."""
+    return sum(len(path.read_bytes().splitlines()) for path in results.glob("same/*/records.jsonl"))
+
+
 @pytest.mark.timeout(600)
 def test_a_run_that_was_killed_and_goes_on_changes_no_bit(place: Path, expected: dict[str, str]) -> None:
     for cells in (2, 7):
         process = launch(place, "killed", "--devices", "cpu:2")
-        while sum(len(p.read_bytes().splitlines()) for p in place.glob("killed/same/*/records.jsonl")) < cells:
+        while ended(place / "killed") < cells:
             assert process.poll() is None
             time.sleep(0.05)
         os.kill(process.pid, signal.SIGKILL)

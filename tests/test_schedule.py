@@ -127,7 +127,7 @@ def test_every_job_is_handed_out_once_and_nothing_that_must_wait(
         assert all(2 <= n <= job.blocks for _, job in found)
         assert max(end for end, _ in found) <= starts[cell] + 1e-9
     for shared in {job.shared for job in jobs if job.shared}:
-        ran = sorted((s, e, dead) for s, e, _, job, dead in log if job.shared == shared and job.part is None)
+        ran = [(s, e, dead) for s, e, _, job, dead in log if job.shared == shared and job.part is None]
         computed = next((i for i, (_, _, dead) in enumerate(ran) if not dead), len(ran) - 1)
         for before, after in pairwise(ran[: computed + 2]):
             assert before[1] <= after[0] + 1e-9  # until the features are there, one after the other

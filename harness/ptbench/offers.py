@@ -29,9 +29,9 @@ from ptbench.model import (
 )
 
 if TYPE_CHECKING:
-    from ptbench.workload import Workload
     from ptbench.records import Record, Report
     from ptbench.slots import Slot
+    from ptbench.workload import Workload
 
 Floats = NDArray[np.float64]
 

@@ -115,10 +115,10 @@ def tidy_blocks(report: Report, size: int = BLOCK) -> Iterator[pd.DataFrame]:
     for start in range(0, max(1, len(records)), size):
         rows = []
         for record in records[start : start + size]:
+            entry, common = (record.task, record.model, record.label), _of_record(record)
             for score in record.scores or (None,):
-                key = (record.task, score.metric if score else "", record.model, record.label)
-                row = _row(record, score, stand.get(key) if score else None)
-                entry = (record.task, record.model, record.label)
+                standing = stand.get((entry[0], score.metric, *entry[1:])) if score else None
+                row = {**common, **_of_score(record, score, standing)}
                 rows.append({**row, "pareto": entry in front if row["primary"] else None})
         frame = pd.DataFrame(rows, columns=list(COLUMNS))
         yield frame.astype(dict.fromkeys(_INTEGERS, "Int64"))  # a cell without stays empty
@@ -193,29 +193,20 @@ def safe_cell(value: Any) -> Any:
 def csv_text(frame: pd.DataFrame, *, head: bool = True) -> str:
     """Return a table as CSV with bare numbers and inert text."""
     header = [safe_cell(name) for name in frame.columns] if head else False
-    return str(frame.map(safe_cell).to_csv(index=False, header=header, lineterminator="\n"))
+    inert = frame.apply(lambda column: column if column.dtype.kind in "fiub" else column.map(safe_cell))
+    return str(inert.to_csv(index=False, header=header, lineterminator="\n"))
 
 
-def _row(record: Record, score: Score | None, standing: Standing | None) -> dict[str, Any]:
+def _of_record(record: Record) -> dict[str, Any]:
+    """Return what all rows of a cell have in common."""
     phases = record.cost.phases
     row = {
         **{name: getattr(record, name) for name in _SAME},
         "options": _json(record.options),
         "status": record.status.value,
-        "metric": score.metric if score else "",
-        **{name: getattr(score, name) if score else None for name in _OF_SCORE},
-        "n": score.n if score else record.n,
-        "primary": score.metric == record.primary if score else None,
-        "best": standing.best if standing else None,
-        "mean": standing.value if standing else None,
-        "mean_low": standing.ci_low if standing else None,
-        "mean_high": standing.ci_high if standing else None,
-        **{name: getattr(standing, name) if standing else None for name in _OF_STANDING},
         **{f"{how}_copies": (record.copies or {}).get(how) for how in ("exact", "near")},
         "search": searched(record),
         "batch": "; ".join(map(_batch, batches(record))),
-        "tied": standing.tied if standing else None,
-        "caveat": score.caveat if score else "",
         **{name: getattr(record.cost, name) for name in _OF_COST},
         **{f"{phase}_seconds": phases.get(phase) for phase in ("embed", "fit", "predict")},
         **_shares(record.cost.spent),
@@ -228,6 +219,28 @@ def _row(record: Record, score: Score | None, standing: Standing | None) -> dict
         "data_digest": record.fingerprints.get("data", ""),
         "plugin": next((v for k, v in record.plugins.items() if k.startswith("provider:")), ""),
     }
+    return _printable(row)
+
+
+def _of_score(record: Record, score: Score | None, standing: Standing | None) -> dict[str, Any]:
+    """Return what a row has of its metric."""
+    row = {
+        "metric": score.metric if score else "",
+        **{name: getattr(score, name) if score else None for name in _OF_SCORE},
+        "n": score.n if score else record.n,
+        "primary": score.metric == record.primary if score else None,
+        "best": standing.best if standing else None,
+        "mean": standing.value if standing else None,
+        "mean_low": standing.ci_low if standing else None,
+        "mean_high": standing.ci_high if standing else None,
+        **{name: getattr(standing, name) if standing else None for name in _OF_STANDING},
+        "tied": standing.tied if standing else None,
+        "caveat": score.caveat if score else "",
+    }
+    return _printable(row)
+
+
+def _printable(row: dict[str, Any]) -> dict[str, Any]:
     return {name: _utf8(value) if isinstance(value, str) else value for name, value in row.items()}
 
 

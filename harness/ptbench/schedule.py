@@ -14,7 +14,7 @@ from ptbench.pace import GUESSED, MEASURED, Pace
 
 PARTS_PER_SLOT = 4
 """Into how many parts a cell is split for each slot that is to help, where it has so many blocks."""
-WORTH = 0.1
+WORTH = 0.05
 """The share of its time that a cell must win for it to be split, and a model for others to help with it."""
 CRITICAL = {True: 0.8, False: 0.4}
 """The share of the time that all slots still need from which on a chain of jobs goes before anything else:

@@ -116,8 +116,8 @@ class Pool:
         if homeless and time.monotonic() - self.moved > self.wait:
             slot = here[0].slot
             self.refused = (PtbenchError if self.begun else UsageError)(
-                f"no worker came up in the Ray cluster for {self.wait:g} s: a slot needs {slot.threads} CPUs and "
-                f"{len(slot.gpus)} GPUs on one node, and {cluster.room()}"
+                f"no worker came up in the Ray cluster for {self.wait:g} s: a slot needs {slot.threads} CPUs "
+                f"and {len(slot.gpus)} GPUs on one node, and {cluster.room()}"
             )
 
     def _answers(self) -> None:

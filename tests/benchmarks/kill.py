@@ -2,8 +2,8 @@
 
     python tests/benchmarks/kill.py --kills 100 --output results/reference/kill.json
 
-Every suite is started again until it is whole. Then: was a finished cell lost, or run twice; is the CSV that of
-an undisturbed run; are the predictions the same bits? Ten moments of it are a test (tests/test_killing.py).
+Every suite is started again until it is whole. Then: was a finished cell lost, or run twice; is the CSV that
+of an undisturbed run; are the predictions the same bits? Ten moments of it are a test (tests/test_killing.py).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from tests.killing import kill_often, predictions, scores, undisturbed, write_suite  # noqa: E402
+from tests.killing import kill_often, predictions, scores, undisturbed, write_suite
 
 
 def main() -> None:
@@ -33,9 +33,7 @@ def main() -> None:
         suite, devices = write_suite(place), ("--devices", arguments.devices)
         whole, seconds = undisturbed(suite, place / "undisturbed", *devices)
         for whom in ("main", "worker"):
-            killed = kill_often(
-                suite, place / whom, arguments.kills, whom, seconds, arguments.seed, *devices
-            )
+            killed = kill_often(suite, place / whom, arguments.kills, whom, seconds, arguments.seed, *devices)
             found[whom] = {
                 "kills": killed.kills,
                 "runs": killed.runs,

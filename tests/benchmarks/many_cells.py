@@ -2,11 +2,10 @@
 
     python tests/benchmarks/many_cells.py [--cells 1000 10000 100000] [--json PATH]
 
-Suites of up to 100 models x 100 tasks x 2 protocols x 5 seeds, of baselines and generated sentences. ``plan``
-is ``ptbench plan`` as a whole process, with half of the cells finished in a run that was interrupted;
-``resume`` is all that ``ptbench run`` does in that folder before its first cell starts; ``report`` is
-``ptbench report`` of a run whose cells are all finished. Records are those of one cell that was really run, under other
-names.
+Suites of up to 100 models x 100 tasks x 2 protocols x 5 seeds, of baselines and generated sentences, and a run
+that was killed when all cells had ended. ``plan`` is ``ptbench plan`` as a whole process; ``resume`` is all that
+``ptbench run`` does before a first cell would start; ``report`` is ``ptbench report`` of that run, finished.
+Records are those of one cell that was really run, under other names.
 """
 
 from __future__ import annotations
@@ -14,7 +13,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -48,8 +46,8 @@ def write_suite(folder: Path, models: int, tasks: int) -> Path:
     return path
 
 
-def fill(suite: Path, output: Path, share: float, status: str) -> Path:
-    """Write a run of which a share of the cells is finished."""
+def fill(suite: Path, output: Path) -> Path:
+    """Write a run of which all cells have ended, as a kill would have left it then."""
     from ptbench import journal, store
     from ptbench.cli.looking import look
     from ptbench.records import Standing
@@ -61,7 +59,7 @@ def fill(suite: Path, output: Path, share: float, status: str) -> Path:
     folder = store.create_run(output, "many")
     records = []
     parquet = (sample_folder / record.files[0]).read_bytes()
-    for planned in plan.cells[: round(share * len(plan.cells))]:
+    for planned in plan.cells:
         cell = planned.cell
         names = {"model": cell.model.name, "task": cell.task.name, "seed": cell.seed}
         told = {"protocol": cell.protocol, "options": cell.options, "data": cell.task.data}
@@ -70,7 +68,7 @@ def fill(suite: Path, output: Path, share: float, status: str) -> Path:
         records.append(replace(record, cell=cell.id, suite="many", reference=cell.model.reference, **about))
         (folder / files[0]).write_bytes(parquet)
     journal.append_records(folder, records)
-    facts = {"suite": "many", "text": plan.suite.text, "cells": len(plan.cells), "status": status}
+    facts = {"suite": "many", "text": plan.suite.text, "cells": len(plan.cells), "status": "running"}
     request = request_of(plan, looked.execution, None)
     order = {"models": list(plan.models), "tasks": list(plan.tasks)}
     store.write_json(folder / store.RUN, {**facts, "request": request, "order": order, "run": folder.name})
@@ -134,16 +132,13 @@ def measure(cells: int) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         suite = write_suite(folder, models, tasks)
-        half, whole = folder / "half", folder / "whole"
-        fill(suite, half, 0.5, "running")
-        shutil.rmtree(folder / "one")
-        run = fill(suite, whole, 1.0, "finished")
-        me = [sys.executable, __file__]
-        return {
-            "plan": _run([PTBENCH, "plan", str(suite), "--output", str(half)]),
-            "resume": _run([*me, "--resume", str(suite), str(half)]),
-            "report": _run([PTBENCH, "report", str(run)]),
-        }
+        output = folder / "out"
+        run = fill(suite, output)
+        plan = _run([PTBENCH, "plan", str(suite), "--output", str(output)])
+        resumed = _run([sys.executable, __file__, "--resume", str(suite), str(output)])
+        facts = json.loads((run / "run.json").read_text())
+        (run / "run.json").write_text(json.dumps({**facts, "status": "finished"}))
+        return {"plan": plan, "resume": resumed, "report": _run([PTBENCH, "report", str(run)])}
 
 
 def main() -> None:

@@ -57,7 +57,8 @@ def suite_text() -> str:
     pictures = ", ".join(f'"d{i}"' for i in range(5))
     grids = (
         f'[[grid]]\nmodels = ["minilm"]\ntasks = [{names}]\nprotocols = ["linear_probe"]\n'
-        f'[[grid]]\nmodels = ["resnet", "vit", "squeezenet"]\ntasks = [{pictures}]\nprotocols = ["linear_probe"]\n'
+        '[[grid]]\nmodels = ["resnet", "vit", "squeezenet"]\n'
+        f'tasks = [{pictures}]\nprotocols = ["linear_probe"]\n'
     )
     return f"{SUITE}[tasks]\n{tasks}{IMAGES}{grids}"
 

@@ -15,10 +15,10 @@ With times known, jobs carry what they take. With times unknown the jobs of ``gl
 `ptbench.runner.estimates` guessed for them without records (`GUESSES`), and those of synthetic nights what
 they take times log-normal errors: 0.5 in common (the machine), 0.5 for a model, 0.4 for a protocol, 0.35 for
 features and for a cell, 0.5 for loading (standard deviations of the logarithm), and models without a network
-are guessed too high by a factor of e^2, give or take 1. For networks in ``glue_lite`` and ``vision_lite`` (20 cells, 9 models) the logarithm of
-recorded over guessed time (`ptbench.runner.estimates`) has a standard deviation of 0.4 in all, between
--0.6 and 0.6, fine-tuning 0.6 below probes; for models without a network a mean of -2.6 and 1.1. The
-errors here are wider than those of networks, since two suites are few.
+are guessed too high by a factor of e^2, give or take 1. For networks in ``glue_lite`` and ``vision_lite``
+(20 cells, 9 models) the logarithm of recorded over guessed time has a standard deviation of 0.4 in all,
+between -0.6 and 0.6, fine-tuning 0.6 below probes; for models without a network a mean of -2.6 and 1.1.
+The errors here are wider than those of networks, since two suites are few.
 
 The bound (`lower_bound`) is what no schedule can beat: all necessary work over the slots, each model loaded
 once; or the longest chain. It need not be reachable: with 64 slots most models must be loaded several times.

@@ -25,7 +25,7 @@ from ptbench.runlog import RunLog
 from ptbench.runner.estimates import make_jobs
 from ptbench.runner.execution import Execution
 from ptbench.runner.inspecting import conduct_inspections
-from ptbench.runner.plan import Plan, settled_identity
+from ptbench.runner.plan import Plan, PlannedCell, settled_identity
 from ptbench.runner.timing import Timing
 from ptbench.runner.watching import Watcher, Watchers
 from ptbench.schedule import Schedule
@@ -54,18 +54,17 @@ def conduct(
 
     ``finished`` are cells that need not run again, by id: they stand in the journal already. ``earlier``
     records tell how long cells take. ``request`` is what a later command must ask for to go on with this
-    run, and ``began`` when the command began, by `time.perf_counter`. Without ``execution`` cells run one by one in this process.
+    run, and ``began`` when the command began, by `time.perf_counter`. Without ``execution`` cells run one
+    by one in this process.
 
     An interruption (`KeyboardInterrupt`) ends the run: what is finished is kept and reported, and the
     exception goes on to the caller.
     """
-    execution = execution or Execution(SERIAL, find_slots("cpu"))
-    run, finished = folder.name, finished or {}
-    facts = {**_facts(plan, catalog, execution), "run": run, "request": request or {}}
+    execution, finished = execution or Execution(SERIAL, find_slots("cpu")), finished or {}
+    facts = {**_facts(plan, catalog, execution), "run": folder.name, "request": request or {}}
     store.write_json(folder / store.RUN, {**facts, "status": "running"})
     timing = Timing(0.0 if began is None else time.perf_counter() - began)
-    titles = {planned.cell.id: planned.cell.title for planned in plan.cells}
-    log = RunLog(folder, titles, watcher.warned)
+    log = RunLog(folder, {planned.cell.id: planned.cell.title for planned in plan.cells}, watcher.warned)
     watchers = Watchers([watcher, log, timing])
     observe(catalog, watcher, "ptbench_run_started", folder=folder, cells=len(plan.cells))
     records: list[Record] = []
@@ -81,29 +80,15 @@ def conduct(
     with log:
         try:
             ready = [p for p in plan.cells if not p.problem and p.cell.id not in finished]
-            by_id = {planned.cell.id: planned for planned in ready}
-            jobs = make_jobs(replace(plan, cells=tuple(ready)), earlier)
-            schedule = Schedule(jobs, len(execution.slots), split=execution.executor.splits)
-            watchers.run_began(execution.slots, schedule, len(finished))
+            workload = _workload(plan, ready, earlier, folder, execution, cache, watchers)
+            watchers.run_began(execution.slots, workload.schedule, len(finished))
             for planned in plan.cells:
-                done = finished.get(planned.cell.id)
-                if done is not None:
-                    keep(done, new=False)
+                if planned.cell.id in finished:
+                    keep(finished[planned.cell.id], new=False)
                 elif planned.problem:
                     kind = plan.tasks[planned.cell.task.name].kind
-                    keep(new_record(planned.cell, run, Status.SKIPPED, planned.problem, kind=kind))
-            workload = Workload(
-                schedule,
-                execution.slots,
-                WorkerSpec(
-                    EVALUATOR, run, str(folder), str(cache.root) if cache else None, execution.offline
-                ),
-                folder,
-                execution.timeout,
-                watchers.told,
-                installed_versions(),
-                execution.options,
-            )
+                    keep(new_record(planned.cell, folder.name, Status.SKIPPED, planned.problem, kind=kind))
+            by_id = {planned.cell.id: planned for planned in ready}
             with closing(execution.executor.run(workload)) as running:  # type: ignore[type-var]
                 for record in running:
                     keep(replace(record, identity=settled_identity(by_id[record.cell], plan, catalog)))
@@ -121,10 +106,35 @@ def conduct(
             report = store.read_report(folder)
             with timing.mark("reports"):
                 write_reports(report, catalog, reporters or plan.suite.reporters, watchers.report_failed)
-            store.write_json(folder / store.RUN, {**facts, "timing": timing.summary()})
+            facts["timing"] = timing.summary()
+            store.write_json(folder / store.RUN, facts)
             observe(catalog, watcher, "ptbench_run_finished", folder=folder, report=report)
         log.close(status)
-    return store.read_report(folder)
+    return replace(report, run=facts)
+
+
+def _workload(
+    plan: Plan,
+    ready: Sequence[PlannedCell],
+    earlier: Sequence[Record],
+    folder: Path,
+    execution: Execution,
+    cache: Cache | None,
+    watchers: Watchers,
+) -> Workload:
+    """Return what the executor of a run is given."""
+    jobs = make_jobs(replace(plan, cells=tuple(ready)), earlier)
+    kept = str(cache.root) if cache else None
+    return Workload(
+        schedule=Schedule(jobs, len(execution.slots), split=execution.executor.splits),
+        slots=execution.slots,
+        worker=WorkerSpec(EVALUATOR, folder.name, str(folder), kept, execution.offline),
+        folder=folder,
+        timeout=execution.timeout,
+        tell=watchers.told,
+        versions=installed_versions(),
+        options=execution.options,
+    )
 
 
 def rank(folder: Path, records: Sequence[Record], catalog: Catalog) -> list[Standing]:

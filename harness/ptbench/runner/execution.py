@@ -1,4 +1,4 @@
-"""How a run is executed: by which executor, on which slots, within which limits. Nothing here changes a score."""
+"""How a run is executed: by which executor, on which slots, within which limits; it changes no score."""
 
 from __future__ import annotations
 

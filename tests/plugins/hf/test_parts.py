@@ -12,16 +12,16 @@ import pytest
 
 pytest.importorskip("transformers")
 
-from tests.conftest import Written  # noqa: E402
+from tests.conftest import Written
 
-from ptbench import Record, Status  # noqa: E402
-from ptbench.catalog import load_catalog  # noqa: E402
-from ptbench.jobs import Job, WorkerSpec  # noqa: E402
-from ptbench.runner.resolve import resolve  # noqa: E402
-from ptbench.slots import find_slots  # noqa: E402
-from ptbench.suite import load_suite  # noqa: E402
-from ptbench.workers import LOCAL  # noqa: E402
-from ptbench.workload import Workload  # noqa: E402
+from ptbench import Record, Status
+from ptbench.catalog import load_catalog
+from ptbench.jobs import Job, WorkerSpec
+from ptbench.runner.resolve import resolve
+from ptbench.slots import find_slots
+from ptbench.suite import load_suite
+from ptbench.workers import LOCAL
+from ptbench.workload import Workload
 
 SUITE = """
 [suite]
@@ -36,7 +36,7 @@ target = "label"
 [[grid]]
 protocols = ["{protocol}"]
 """
-WORDS = "the film was good bad dull fun plot poor great not very !".split()
+WORDS = ("the", "film", "was", "good", "bad", "dull", "fun", "plot", "poor", "great", "not", "very", "!")
 LABELS = ("negative", "neutral", "positive")
 ROWS = {"train": 2500, "test": 5000}
 
@@ -45,7 +45,7 @@ class InParts:
     """A schedule of one cell that is handed out in parts, some of which are lost, and then whole."""
 
     def __init__(self, job: Job, parts: int, lost: int) -> None:
-        self.whole, self.lost = job, lost
+        self.whole = job
         self.waiting = [Job(job.cell, job.kind, part=(k, parts)) for k in range(parts)]
         self.waiting = self.waiting[: parts - lost]
         self.running = 0
@@ -84,9 +84,7 @@ def large(written: Written) -> None:
 
 
 @pytest.mark.usefixtures("large")
-@pytest.mark.parametrize(
-    ("name", "protocol", "lost"), [("named", "as_is", 0), ("bert", "linear_probe", 1)]
-)
+@pytest.mark.parametrize(("name", "protocol", "lost"), [("named", "as_is", 0), ("bert", "linear_probe", 1)])
 def test_whoever_computes_the_parts_the_predictions_are_the_same_bits(
     written: Written, tmp_path: Path, made: Callable[[str], Path], name: str, protocol: str, lost: int
 ) -> None:
