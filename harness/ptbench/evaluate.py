@@ -40,7 +40,7 @@ from ptbench.scoring import Scorer, predicted
 from ptbench.store import PREDICTIONS, unread_name, write_predictions, write_unread
 from ptbench.work import Work
 
-LOGS, PARTS = "logs", "parts"
+PARTS = "parts"
 RESIDENT_TASKS = 16
 FEW_ROWS = 30
 """Validation rows below which a choice among several settings is told to be luck."""
@@ -75,7 +75,7 @@ class Evaluator:
                 self._leave_scratch(done=True)
             except (Exception, SystemExit) as error:  # what a plugin raises costs its own cell and no other
                 log.append(traceback.format_exc())
-                failure = failure_of(error, log_name(cell))
+                failure = failure_of(error, cell.log)
                 record = replace(started, status=failure.status, error=failure.error, advice=failure.advice)
                 self._model = None  # nobody knows in what state it is
             finally:
@@ -85,7 +85,7 @@ class Evaluator:
         known = sum(record.wall.values())
         return replace(
             record,
-            log=log_name(cell) if (self.folder / log_name(cell)).is_file() else "",
+            log=cell.log if (self.folder / cell.log).is_file() else "",
             wall={**record.wall, "other": max(0.0, total - known)},
             finished=datetime.now(UTC).isoformat(timespec="milliseconds"),
         )
@@ -233,7 +233,7 @@ class Evaluator:
             yield lines
         lines += [f"{w.filename}:{w.lineno}: {w.category.__name__}: {w.message}\n" for w in caught]
         if lines:
-            path = self.folder / log_name(cell)
+            path = self.folder / cell.log
             path.parent.mkdir(exist_ok=True)
             with path.open("a", encoding="utf-8", errors="backslashreplace") as file:
                 file.write("\n".join(lines) + "\n")
@@ -254,11 +254,6 @@ def make_evaluator(spec: WorkerSpec) -> Evaluate:
         return None
 
     return evaluate
-
-
-def log_name(cell: Cell) -> str:
-    """Return the log file of a cell within the folder of the run."""
-    return f"{LOGS}/{cell.id}.log"
 
 
 @contextmanager

@@ -387,4 +387,4 @@ class Executor(Offer):
     splits: bool = False
     """Whether its workers share the folder of the run, so that a cell can be split among them."""
     slots: Callable[[str, Mapping[str, Any]], tuple[Slot, ...] | None] | None = None
-    """The slots for ``--devices`` and its options, where they are not those of this machine; None: they are."""
+    """The slots for ``--devices`` and its options, where they are not those of this machine; else None."""

@@ -119,6 +119,11 @@ class Cell:
         slug = re.sub(r"[^A-Za-z0-9_.]+", "-", words).strip("-.")[:80]
         return f"{slug}-{digest.hexdigest()[:8]}"
 
+    @property
+    def log(self) -> str:
+        """Its log file within the folder of a run."""
+        return f"logs/{self.id}.log"
+
 
 @dataclass(frozen=True, slots=True)
 class Score:

@@ -36,14 +36,8 @@ from ptbench.records import Record, Status
 
 TICK = 0.25
 """Seconds between two looks at how far a job has come."""
-LOGS = "logs"
 _OOM_SCORE = Path("/proc/self/oom_score_adj")
 _WAYS: tuple[dict[str, bool], ...] = ({"writable": False}, {"readable": False})
-
-
-def log_name(job: Job) -> str:
-    """Return the log file of a job's cell within the folder of the run."""
-    return f"{LOGS}/{job.cell.id}.log"
 
 
 def main() -> None:
@@ -80,7 +74,7 @@ def _serve(jobs: Connection, answers: Connection) -> None:
         with output.of(job), listening() as progress, post.telling(progress):
             record, lost, poisoned = _evaluated(evaluate, job, spec.run)
         if record is not None:
-            record = replace(record, log=log_name(job) if output.kept else "")
+            record = replace(record, log=job.cell.log if output.kept else "")
         post.send("done", record, time.perf_counter() - began, lost, poisoned)
 
 
@@ -99,7 +93,7 @@ def _evaluated(evaluate: Evaluate, job: Job, run: str) -> tuple[Record | None, b
     except BaseException as error:
         with suppress(OSError):  # a full disk
             traceback.print_exc()
-        failure = failure_of(error, log_name(job))
+        failure = failure_of(error, job.cell.log)
         facts = {"kind": job.kind, "advice": failure.advice}
         failed = new_record(job.cell, run, failure.status, failure.error, **facts)
         return None if job.part is not None else failed, True, failure.status is Status.CRASHED
@@ -158,7 +152,7 @@ class _Output:
     @contextmanager
     def of(self, job: Job) -> Iterator[None]:
         """Send it to the log of the job's cell inside the block; a log without a word is removed."""
-        path = self.folder / log_name(job)
+        path = self.folder / job.cell.log
         file = self._opened(path)
         self._point(file)
         try:

@@ -20,7 +20,6 @@ from ptbench.offers import Executor
 from ptbench.processes import Guard, Process, UnreadableError, end_all
 from ptbench.records import Record, Status
 from ptbench.slots import Slot
-from ptbench.worker import log_name
 from ptbench.workload import Workload
 
 TICK = 0.25
@@ -207,7 +206,7 @@ class _Pool:
 
     def _log(self, job: Job) -> str:
         """Return the log that a job left, and remove it if it has no word."""
-        name = log_name(job)
+        name = job.cell.log
         path = self.workload.folder / name
         if log_end(path):
             return name
@@ -226,7 +225,7 @@ class _Pool:
         elif deaf:
             self._lost(seat, Failure(Status.CRASHED, "its process closed the pipe to the run and went on"))
         elif seat.job is not None:
-            log = log_end(self.workload.folder / log_name(seat.job))
+            log = log_end(self.workload.folder / seat.job.cell.log)
             self._lost(seat, death(code, log, starved=OomKills.now().since(seat.kills)))
 
     def _retire(self, seat: _Seat, why: str) -> None:

@@ -93,7 +93,7 @@ class Worker:
     def evaluate(self, job: Job, home: str) -> Answer:
         """Return what came of a job; ``home`` is the host that the run was started on."""
         assert self._evaluate is not None
-        log = self._folder / log_name(job)
+        log = self._folder / job.cell.log
         record: Record | None
         with _output_to(log), listening() as self._progress:
             self._job = job.name
@@ -101,21 +101,21 @@ class Worker:
                 record = self._evaluate(job)
             except (Exception, SystemExit) as error:
                 traceback.print_exc()
-                why = failure_of(error, log_name(job))
+                why = failure_of(error, job.cell.log)
                 record = new_record(
                     job.cell, self._run, why.status, why.error, advice=why.advice, kind=job.kind
                 )
         warnings = tuple(self._progress.warnings)
         if record is None:
             return Answer(None, warnings=warnings)
-        record = replace(_placed(record, job, home), log=log_name(job) if log.stat().st_size else "")
+        record = replace(_placed(record, job, home), log=job.cell.log if log.stat().st_size else "")
         names = {*record.files, *([record.log] if record.log else [])}
         try:
             files = {name: (self._folder / name).read_bytes() for name in sorted(names)}
         except OSError as error:
             text = f"what it wrote cannot be read on node {socket.gethostname()}: {failure_of(error).error}"
             return Answer(replace(record, status=Status.FAILED, error=text, files=(), log=""))
-        for name in {*names, log_name(job)}:
+        for name in {*names, job.cell.log}:
             (self._folder / name).unlink(missing_ok=True)
         return Answer(record, files, warnings)
 
@@ -124,11 +124,6 @@ class Worker:
         job, heard = self._job, self._progress
         warnings = tuple(heard.warnings.pop(0) for _ in range(len(heard.warnings)))
         return Glimpse(job, heard.phase, heard.examples, _memory_mb(), warnings)
-
-
-def log_name(job: Job) -> str:
-    """Return the log file of a job within the folder of the run."""
-    return f"logs/{job.cell.id}.log"
 
 
 def read_log(path: str) -> bytes:

@@ -14,7 +14,7 @@ from ray.exceptions import ActorUnavailableError, OutOfMemoryError, RayError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from ptbench import Failure, Job, Record, Status
-from ptbench_ray.actor import Whereabouts, log_name, read_log
+from ptbench_ray.actor import Whereabouts, read_log
 from ptbench_ray.cluster import living
 
 PATIENCE = 5.0
@@ -84,7 +84,7 @@ class Losses:
 
     def add(self, record: Record, job: Job, where: Whereabouts) -> None:
         """Take in the record of a job, and look for its log where the worker was."""
-        name = log_name(job)
+        name = job.cell.log
         path = str(Path(where.folder) / name)
         content = read_log(path) if where.node == self.node else _fetch(path, where.node)
         until = time.monotonic() + PATIENCE

@@ -19,8 +19,8 @@ BATCH_SIZE = {"cpu": 8, "mps": 64, "cuda": 256}
 """Images in a batch where the settings leave it open. On two cores 8 is a little better than 16 or 32; for
 CUDA and MPS nobody has measured it yet."""
 CANONICAL_TOKENS = {"cpu": 256, "mps": 2048, "cuda": 4096}
-"""Tokens in a canonical batch: smaller ones, since one that lacks rows is filled up. CPU: measured (MiniLM, 1
-thread: 256 takes 1.2 times the processor time of the usual batches, 512 takes 1.3 times)."""
+"""Tokens in a canonical batch: smaller ones, since one that lacks rows is filled up. CPU: measured (MiniLM:
+256 takes 1.2 to 1.3 times the processor time of the usual batches, 512 more). CUDA and MPS: an estimate."""
 CANONICAL_SIZE = {"cpu": 8, "mps": 16, "cuda": 64}
 """Images in a canonical batch."""
 

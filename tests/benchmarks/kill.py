@@ -3,7 +3,7 @@
     python tests/benchmarks/kill.py --kills 100 --output results/reference/kill.json
 
 Every suite is started again until it is whole. Then: was a finished cell lost, or run twice; is the CSV that
-of an undisturbed run; are the predictions the same bits? Ten moments of it are a test (tests/test_killing.py).
+of an undisturbed run; are the predictions the same bits? Ten moments are a test (tests/test_killing.py).
 """
 
 from __future__ import annotations

@@ -2,10 +2,10 @@
 
     python tests/benchmarks/many_cells.py [--cells 1000 10000 100000] [--json PATH]
 
-Suites of up to 100 models x 100 tasks x 2 protocols x 5 seeds, of baselines and generated sentences, and a run
-that was killed when all cells had ended. ``plan`` is ``ptbench plan`` as a whole process; ``resume`` is all that
-``ptbench run`` does before a first cell would start; ``report`` is ``ptbench report`` of that run, finished.
-Records are those of one cell that was really run, under other names.
+Suites of up to 100 models x 100 tasks x 2 protocols x 5 seeds, of baselines and generated sentences, and a
+run that was killed when all cells had ended. ``plan`` is ``ptbench plan`` as a whole process; ``resume`` is all
+that ``ptbench run`` does before a first cell would start; ``report`` is ``ptbench report`` of that run. Records
+are those of one cell that was really run, under other names.
 """
 
 from __future__ import annotations

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ptbench.catalog import Catalog
-from ptbench.errors import PtbenchError, SuiteError, nearest, printable
+from ptbench.errors import PtbenchError, SuiteError, UsageError, nearest, printable
 from ptbench.offers import Executor
 from ptbench.offline import check_local_executor
 from ptbench.slots import Slot, find_slots
@@ -71,13 +72,18 @@ def find_execution(
         check_local_executor(name)
     devices, timeout = table.pop("devices", "auto"), table.pop("timeout", None)
     canonical = bool(table.pop("canonical", False))
+    if canonical and executor.here and os.environ.get("OMP_NUM_THREADS") != "1":
+        raise UsageError(
+            f"executor '{name}' with canonical: threads are fixed when Python starts; set OMP_NUM_THREADS=1, "
+            "OPENBLAS_NUM_THREADS=1 and MKL_NUM_THREADS=1 before, or take the executor 'local'"
+        )
     mistakes = list(_mistakes(executor, table, where))
     if mistakes:
         raise SuiteError(mistakes)
     options = executor.filled(table)
     slots = executor.slots(devices, options) if executor.slots is not None else None
     if slots is None:
-        slots = find_slots(devices, canonical=canonical)
+        slots = find_slots(devices, canonical=canonical)[: 1 if executor.here else None]
     elif canonical:
         slots = tuple(replace(slot, threads=1) for slot in slots)
     return Execution(executor, slots, timeout, options, canonical, offline, fail_fast)

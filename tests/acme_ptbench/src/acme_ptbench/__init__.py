@@ -31,7 +31,10 @@ def describe(request: ptbench.ModelRequest) -> ptbench.ModelDescription:
         hint = ptbench.nearest(request.reference.name, ["words"])
         raise ptbench.ModelError(f"{request.reference}: there is no such model; {hint}")
     return ptbench.ModelDescription(
-        frozenset({ptbench.Capability.EMBED}), inputs=frozenset({"text"}), parameters=0
+        frozenset({ptbench.Capability.EMBED}),
+        inputs=frozenset({"text"}),
+        parameters=0,
+        files={"weights": ()},
     )
 
 
