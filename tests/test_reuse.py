@@ -237,9 +237,14 @@ def test_of_several_runs_the_newest_record_serves(
     run("--fresh")
     first, second = folders(tmp_path)
     drop(second, 3)
-    run("--retry-failed")  # goes on with the second, and finds the fourth cell in the first
-    third = folders(tmp_path)[-1]
-    assert third == second
+    run("--retry-failed")  # goes on with the second, which is to use nothing of the first
+    assert folders(tmp_path) == [first, second]
+    assert set(measured(second).values()) == {second.name}
+    drop(second, 3)
+    text = (second / "run.json").read_text()
+    (second / "run.json").write_text(text.replace('"fresh": true', '"fresh": false'))
+    run("--retry-failed")  # one that may, finds the fourth cell there
+    assert folders(tmp_path) == [first, second]
     assert sorted(measured(second).values()) == [first.name, *[second.name] * 3]
 
 

@@ -89,6 +89,8 @@ class Identities:
             "code of ptbench": "; ".join(f"{name} = {versions[name]}" for name in PTBENCH),
             "code of provider": self._code(provider),
         }
+        if spec.settings.canonical:  # it is asked for where the last bit counts
+            parts["batches"] = "canonical"
         own = [word for word in described.trust if word.startswith(STRANGE)]
         if own:
             parts[UNTOLD] = f"the model runs code of its own ({', '.join(own)})"

@@ -61,6 +61,7 @@ def model_identity(cell: Cell, facts: ModelFacts, catalog: Catalog) -> Identity:
         "precision": facts.precision,
         "device": facts.device.partition(":")[0],
         "code": code_versions(provider, catalog),
+        **({"batches": "canonical"} if spec.settings.canonical else {}),
     }
     own_code = any(word.startswith(STRANGE) for word in facts.trust)
     if facts.weights and facts.preprocessing and not own_code:

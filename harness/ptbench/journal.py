@@ -95,6 +95,8 @@ def read_records(folder: Path) -> list[Record]:
             for record in _block(lines, number, path, shared):
                 found[record.cell] = record
             number += len(lines)
+        if len(found) >= MANY:
+            gc.freeze()  # they stay as long as the process, and are never looked through again
     return list(found.values())
 
 
@@ -170,6 +172,8 @@ def _record(data: Any, shared: dict[Any, Any]) -> Record:
         raise ValueError(f"this line is no record: {error}") from None
 
 
+MANY = 10_000
+"""Records from which on the garbage collector would be busy with them for seconds."""
 SHARED = (
     *("suite", "run", "model", "reference", "task", "data", "kind", "protocol", "error", "advice", "primary"),
     *("capability", "split", "device", "precision", "version", "reused", "slot"),

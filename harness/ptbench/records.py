@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import math
 import re
 from collections.abc import Mapping
@@ -45,9 +46,9 @@ class ModelSpec:
     settings: Settings = Settings()
 
     @cached_property
-    def _fed(self) -> bytes:
-        """What a digest is fed of it."""
-        return _fed({**to_json(self), "settings": {"precision": self.settings.precision}})
+    def digest(self) -> str:
+        """All of it that can change a score, as 64 hex digits."""
+        return _digest({**to_json(self), "settings": {"precision": self.settings.precision}})
 
 
 @dataclass(frozen=True)
@@ -72,9 +73,9 @@ class TaskSpec:
     """Whether test rows that stand in train too are looked for."""
 
     @cached_property
-    def _fed(self) -> bytes:
-        """What a digest is fed of it."""
-        return _fed(to_json(self))
+    def digest(self) -> str:
+        """All of it, as 64 hex digits."""
+        return _digest(to_json(self))
 
 
 @dataclass(frozen=True)
@@ -106,15 +107,8 @@ class Cell:
 
         Settings that cannot change a score (device, batches) are not part of it.
         """
-        told = {
-            "options": _fed(to_json(self.options)),
-            "protocol": _fed(self.protocol),
-            "seed": _fed(self.seed),
-        }
-        parts = {"model": self.model._fed, "task": self.task._fed, **told}
-        digest = hashlib.sha256(f"map:{len(parts)}:".encode())
-        for name in sorted(parts):
-            digest.update(_fed(name) + parts[name])
+        rest = json.dumps([self.protocol, to_json(self.options), self.seed], sort_keys=True)
+        digest = hashlib.sha256(f"{self.model.digest} {self.task.digest} {rest}".encode())
         words = f"{self.model.name}-{self.task.name}-{self.protocol}-s{self.seed}"
         slug = re.sub(r"[^A-Za-z0-9_.]+", "-", words).strip("-.")[:80]
         return f"{slug}-{digest.hexdigest()[:8]}"
@@ -292,16 +286,10 @@ class Report:
     folder: Path = Path()
 
 
-class _Fed(bytearray):
-    """Takes what a digest is fed, so that what many cells share is prepared once."""
-
-    update = bytearray.extend
-
-
-def _fed(value: Any) -> bytes:
-    fed: Any = _Fed()
-    feed(fed, value)
-    return bytes(fed)
+def _digest(value: Any) -> str:
+    digest = hashlib.sha256()
+    feed(digest, value)
+    return digest.hexdigest()
 
 
 def _label(protocol: str, options: Mapping[str, Any]) -> str:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import csv
 import json
-from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, TextIO
 
 from ptbench.pareto import pareto_front
 from ptbench.plain import to_json
@@ -13,8 +14,6 @@ from ptbench.records import Record, Report, Score, Standing
 if TYPE_CHECKING:
     import pandas as pd
 
-BLOCK = 2000
-"""Records that are made into a table at once."""
 COLUMNS = {
     "suite": "Name of the suite.",
     "run": "Name of the run: the folder under `results/<suite>/`.",
@@ -102,26 +101,23 @@ COLUMNS = {
 
 def tidy(report: Report) -> pd.DataFrame:
     """Return one row per cell and metric; a cell without scores has one row with its error."""
-    return next(tidy_blocks(report, max(1, len(report.records))))
-
-
-def tidy_blocks(report: Report, size: int = BLOCK) -> Iterator[pd.DataFrame]:
-    """Yield `tidy` in pieces of so many records: all rows of very many cells would fill the memory."""
     import pandas as pd
 
+    frame = pd.DataFrame(list(tidy_rows(report)), columns=list(COLUMNS))
+    return frame.astype(dict.fromkeys(_INTEGERS, "Int64"))  # a cell without stays empty
+
+
+def tidy_rows(report: Report) -> Iterator[list[Any]]:
+    """Yield the rows of `tidy`, values in the order of `COLUMNS`."""
     stand = {(s.task, s.metric, s.model, s.protocol): s for s in report.standings}
     front = pareto_front(report)
-    records = ordered(report)
-    for start in range(0, max(1, len(records)), size):
-        rows = []
-        for record in records[start : start + size]:
-            entry, common = (record.task, record.model, record.label), _of_record(record)
-            for score in record.scores or (None,):
-                standing = stand.get((entry[0], score.metric, *entry[1:])) if score else None
-                row = {**common, **_of_score(record, score, standing)}
-                rows.append({**row, "pareto": entry in front if row["primary"] else None})
-        frame = pd.DataFrame(rows, columns=list(COLUMNS))
-        yield frame.astype(dict.fromkeys(_INTEGERS, "Int64"))  # a cell without stays empty
+    for record in ordered(report):
+        entry, common = (record.task, record.model, record.label), _of_record(record)
+        for score in record.scores or (None,):
+            standing = stand.get((entry[0], score.metric, *entry[1:])) if score else None
+            row = {**common, **_of_score(record, score, standing)}
+            row["pareto"] = entry in front if row["primary"] else None
+            yield [row[name] for name in COLUMNS]
 
 
 def leaderboard(report: Report) -> pd.DataFrame:
@@ -190,11 +186,12 @@ def safe_cell(value: Any) -> Any:
     return value
 
 
-def csv_text(frame: pd.DataFrame, *, head: bool = True) -> str:
-    """Return a table as CSV with bare numbers and inert text."""
-    header = [safe_cell(name) for name in frame.columns] if head else False
-    inert = frame.apply(lambda column: column if column.dtype.kind in "fiub" else column.map(safe_cell))
-    return str(inert.to_csv(index=False, header=header, lineterminator="\n"))
+def write_csv(file: TextIO, header: Iterable[str], rows: Iterable[Sequence[Any]]) -> None:
+    """Write a table as CSV with bare numbers and inert text; what is None or NaN is empty."""
+    table = csv.writer(file, lineterminator="\n")
+    table.writerow([safe_cell(name) for name in header])
+    for row in rows:
+        table.writerow(["" if value != value else safe_cell(value) for value in row])  # noqa: PLR0124  (NaN)
 
 
 def _of_record(record: Record) -> dict[str, Any]:

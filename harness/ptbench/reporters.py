@@ -10,13 +10,14 @@ from ptbench.records import Report
 
 
 def _csv(report: Report, folder: Path) -> Sequence[Path]:
-    from ptbench.report import csv_text, leaderboard, tidy_blocks
+    from ptbench.report import COLUMNS, leaderboard, tidy_rows, write_csv
 
     tidy, board = folder / "report.csv", folder / "leaderboard.csv"
-    with tidy.open("w", encoding="utf-8", errors="backslashreplace") as file:
-        for number, block in enumerate(tidy_blocks(report)):
-            file.write(csv_text(block, head=number == 0))
-    board.write_text(csv_text(leaderboard(report)), "utf-8", "backslashreplace")
+    with tidy.open("w", encoding="utf-8", errors="backslashreplace", newline="") as file:
+        write_csv(file, COLUMNS, tidy_rows(report))
+    best = leaderboard(report)
+    with board.open("w", encoding="utf-8", errors="backslashreplace", newline="") as file:
+        write_csv(file, best.columns, best.itertuples(index=False, name=None))
     return [tidy, board]
 
 

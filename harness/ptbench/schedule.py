@@ -25,6 +25,7 @@ MANY = 50
 """With more jobs left for each slot, one that goes on with its model need not look around each time."""
 RANKS = 4
 """Models that nobody has begun are put in order again when a job has ended for each four of them."""
+DOUBT = 8.0
 OVERDUE = 0.1
 """The share of its expected time that a job which has taken longer already is thought to need still."""
 SHOWN = 256
@@ -225,7 +226,11 @@ class Schedule:
         factor = self._factor(model, job.cell.protocol)
         load, work = factor * model.load, factor * group.divisible
         here = factor * group.chain + (0.0 if self._held.get(slot) is model else load)
-        if work < load or here <= self._waiting / self._slots or here <= self._span():
+        if work < load:
+            return 1
+        if not model.measured and DOUBT * here > self._span():
+            return min(job.blocks, PARTS_PER_SLOT * self._slots)
+        if here <= self._waiting / self._slots or here <= self._span():
             return 1
         rests = [0.0] * self._slots
         for task in self._running:

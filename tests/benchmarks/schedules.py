@@ -135,18 +135,55 @@ def lower_bound(night: Night, slots: int, *, split: bool) -> float:
     slots; the longest chain of what must follow each other (load, features, the longest cell with them),
     of which, with ``split``, what blocks can share out counts over as many slots as there are blocks.
     """
-    loads, shared, own, chain = {}, {}, 0.0, 0.0
+    chain = 0.0
     for job, truth in zip(night.jobs, night.truths, strict=True):
-        loads[job.model] = truth.load
-        own += truth.own
-        if job.shared:
-            shared[job.shared] = truth.shared
         ways = min(slots, job.blocks) if split else 1
         if job.shared or job.blocks == 1:
             chain = max(chain, truth.load + truth.shared / ways + truth.own)
         else:
             chain = max(chain, truth.load + truth.own / ways)
-    return max((sum(loads.values()) + sum(shared.values()) + own) / slots, chain)
+    return max(sum(load + work for load, work in _work(night).values()) / slots, chain)
+
+
+def bound_with_loads(night: Night, slots: int, *, split: bool) -> float:
+    """Return seconds that no schedule can beat either, and mostly more: helping costs a loading.
+
+    A slot that works with a model has loaded it first. In T seconds it can do T - load of that model's
+    work, so that work / (T - load) slots, rounded up, must load it. The bound is the least T at which all
+    work and all those loadings have room on the slots. That a cell is not divisible, or that some wait
+    for features, counts as in `lower_bound` alone.
+    """
+    models = list(_work(night).values())
+    low = lower_bound(night, slots, split=split)
+
+    def fits(span: float) -> bool:
+        needed = 0.0
+        for load, work in models:
+            if span <= load:
+                return False
+            needed += work + load * max(1, math.ceil(work / (span - load)))
+        return needed <= slots * span
+
+    high = low
+    while not fits(high):
+        high *= 2
+    for _ in range(40):
+        middle = (low + high) / 2
+        low, high = (low, middle) if fits(middle) else (middle, high)
+    return low
+
+
+def _work(night: Night) -> dict[str, tuple[float, float]]:
+    """Return of each model the seconds of loading it, and of all its work, features computed once."""
+    loads: dict[str, float] = {}
+    features: dict[str, dict[str, float]] = {}
+    own: dict[str, float] = {}
+    for job, truth in zip(night.jobs, night.truths, strict=True):
+        loads[job.model] = truth.load
+        own[job.model] = own.get(job.model, 0.0) + truth.own
+        if job.shared:
+            features.setdefault(job.model, {})[job.shared] = truth.shared
+    return {m: (load, own[m] + math.fsum(features.get(m, {}).values())) for m, load in loads.items()}
 
 
 class InOrder:

@@ -72,22 +72,13 @@ def check_writable(path: Path) -> None:
 
 def write_csv(rows: Sequence[Mapping[str, Any]], path: Path) -> None:
     """Write rows as CSV with inert text; folders are made. Raises `OSError`."""
-    import pandas as pd
-
-    from ptbench.report import csv_text
+    from ptbench import report
 
     flat = [{k: _text(v) if isinstance(v, dict) else v for k, v in row.items()} for row in rows]
-    frame = pd.DataFrame(flat, columns=list(PROFILE_COLUMNS))
-    frame = frame.astype(dict.fromkeys(_WHOLE, "Int64"))  # a row without stays empty
     path = path.resolve()  # of `new/../x` no `new` is made
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(csv_text(frame), "utf-8", "backslashreplace")
-
-
-_WHOLE = (
-    "threads", "parameters", "macs", "fvcore_macs", "activations", "weight_bytes", "latency_samples",
-    "best_batch_size", "peak_memory_batch_size", "fidelity_inputs",
-)  # fmt: skip
+    with path.open("w", encoding="utf-8", errors="backslashreplace", newline="") as file:
+        report.write_csv(file, PROFILE_COLUMNS, ([row.get(name) for name in PROFILE_COLUMNS] for row in flat))
 
 
 def _text(value: Mapping[str, Any]) -> str:

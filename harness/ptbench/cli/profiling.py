@@ -59,7 +59,8 @@ def _sizes(context: click.Context, parameter: click.Parameter, value: str) -> tu
 @click.option(
     "--variants",
     callback=_words,
-    help="fp32, bf16, fp16, channels_last, int8, compile, or joined: bf16+compile.  [default: the precision; auto: fp32]",
+    help="fp32, bf16, fp16, channels_last, int8, compile, or joined: bf16+compile.  "
+    "[default: the precision; auto: fp32]",
 )
 @click.option(
     "--seconds", type=click.FloatRange(0, min_open=True), callback=_seconds, default=3.0, show_default=True,

@@ -102,6 +102,7 @@ def run_command(
                     display,
                     execution=execution,
                     request=ready.request,
+                    fresh=ready.fresh,
                     began=began,
                     finished=ready.finished,
                     earlier=ready.earlier,

@@ -28,11 +28,14 @@ def plan_command(
     The exit code is 2 where anything is wrong.
     """
     from ptbench.cli.planning import plan_data, show_plan
+    from ptbench.runner.opening import request_of
     from ptbench.runner.reuse import find_finished
+    from ptbench.runs import find_run
 
     looked = look(suite, given, precision)
     plan, mistakes = looked.plan, looked.mistakes
-    finished = find_finished(plan, output)
+    going_on = find_run(output, plan.suite.name, request_of(plan, looked.execution, precision))
+    finished = find_finished(plan, output, going_on)
     if as_json:
         click.echo(json.dumps({**plan_data(plan, finished), "mistakes": list(mistakes)}, indent=2))
     else:

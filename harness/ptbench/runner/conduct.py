@@ -46,6 +46,7 @@ def conduct(
     finished: Mapping[str, Record] | None = None,
     earlier: Sequence[Record] = (),
     request: Mapping[str, Any] | None = None,
+    fresh: bool = False,
     reporters: Sequence[str] | None = None,
     cache: Cache | None = None,
     began: float | None = None,
@@ -54,14 +55,14 @@ def conduct(
 
     ``finished`` are cells that need not run again, by id: they stand in the journal already. ``earlier``
     records tell how long cells take. ``request`` is what a later command must ask for to go on with this
-    run, and ``began`` when the command began, by `time.perf_counter`. Without ``execution`` cells run one
-    by one in this process.
+    run, ``fresh`` whether it uses nothing of earlier ones, and ``began`` when the command began, by
+    `time.perf_counter`. Without ``execution`` cells run one by one in this process.
 
     An interruption (`KeyboardInterrupt`) ends the run: what is finished is kept and reported, and the
     exception goes on to the caller.
     """
     execution, finished = execution or Execution(SERIAL, find_slots("cpu")), finished or {}
-    facts = {**_facts(plan, catalog, execution), "run": folder.name, "request": request or {}}
+    facts = {**_facts(plan, catalog, execution), "run": folder.name, "request": request or {}, "fresh": fresh}
     store.write_json(folder / store.RUN, {**facts, "status": "running"})
     timing = Timing(0.0 if began is None else time.perf_counter() - began)
     log = RunLog(folder, {planned.cell.id: planned.cell.title for planned in plan.cells}, watcher.warned)

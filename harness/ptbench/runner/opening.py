@@ -12,7 +12,7 @@ from ptbench.records import Record
 from ptbench.runner.execution import Execution
 from ptbench.runner.plan import Plan
 from ptbench.runner.reuse import Finished, find_finished
-from ptbench.runs import open_run
+from ptbench.runs import open_run, read_run
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +27,8 @@ class Opened:
     request: Mapping[str, Any]
     """What a later command must ask for to go on with it: the suite, and what overrides it."""
     continued: bool = False
+    fresh: bool = False
+    """Whether nothing of earlier runs is used; a run that goes on keeps what it began with."""
 
 
 def request_of(plan: Plan, execution: Execution, precision: str | None) -> dict[str, Any]:
@@ -54,5 +56,6 @@ def opened(
     run = open_run(results, suite, request, fresh=fresh, retry_failed=retry_failed)
     with run.lock:
         this = run.folder if run.continued else None
+        fresh = fresh or (run.continued and read_run(run.folder).get("fresh") is True)
         found: Finished = find_finished(plan, results, this, retry_failed=retry_failed, fresh=fresh)
-        yield Opened(run.folder, found.adopted(run.folder), tuple(found.seen), request, run.continued)
+        yield Opened(run.folder, found.adopted(run.folder), found.seen, request, run.continued, fresh)
