@@ -76,7 +76,7 @@ def test_each_part_changes_it(cell: Cell, part: str) -> None:
     [
         replace(CELL, suite="other", base="/elsewhere"),
         of_model(name="other"),
-        of_model(settings=Settings(batch_size=3, batch_tokens=99, canonical=True)),
+        of_model(settings=Settings(batch_size=3, batch_tokens=99)),
         of_model(settings=Settings(device="cpu")),
         of_task(name="other", note="a probe"),
         of_task(metrics=("accuracy", "macro_f1")),  # those that are customary anyway
@@ -85,6 +85,11 @@ def test_each_part_changes_it(cell: Cell, part: str) -> None:
 )
 def test_no_knob_changes_it(cell: Cell) -> None:
     assert identity(cell) == identity()
+
+
+def test_canonical_batches_are_part_of_it_where_they_are_asked_for() -> None:
+    found = changes(identity(), identity(of_model(settings=Settings(canonical=True))))
+    assert found == ["batches changed (none -> canonical)"]
 
 
 def test_equal_devices_are_one() -> None:

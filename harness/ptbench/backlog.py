@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from heapq import heappop, heappush
 
 from ptbench.jobs import Job
+
+MOMENT = 1e-3
+"""Seconds that every job is thought to take at least: many of nothing would else be one slot's work."""
 
 
 @dataclass(slots=True, eq=False)
@@ -39,7 +43,9 @@ class Group:
     @property
     def chain(self) -> float:
         """Seconds from the start of what it hands out next to the end of its next job, without loading."""
-        seconds = (self.share if self.parts else self.divisible) + own_seconds(self.jobs[-1])
+        seconds = self.divisible + own_seconds(self.jobs[-1])
+        if self.parts:
+            seconds += self.share * math.ceil(len(self.parts) / (1 + self.pending - len(self.parts)))
         return seconds + own_seconds(self.jobs[-2]) if self.cold and len(self.jobs) > 1 else seconds
 
     @property
@@ -111,6 +117,7 @@ class Model:
     heap: list[tuple[float, int, int, Group]] = field(default_factory=list)
     """What can be handed out: (order, place, stamp, group). Entries with an old stamp do not count."""
 
+    late: dict[str, float] = field(default_factory=dict)
     factors: dict[str, tuple[float, int]] = field(default_factory=dict)
     """By what its estimates are multiplied, by protocol, and after how many jobs that was looked up."""
 
@@ -135,9 +142,9 @@ class Model:
 
 def own_seconds(job: Job) -> float:
     """Return what a job costs when its features are there, and its parts have ended."""
-    if job.shared:
-        return job.own_seconds
-    return 0.0 if _predicts(job) else job.shared_seconds + job.own_seconds
+    if _predicts(job):
+        return 0.0
+    return max(MOMENT, job.own_seconds + (0.0 if job.shared else job.shared_seconds))
 
 
 def make_models(jobs: Sequence[Job], *, by_length: bool) -> list[Model]:
@@ -171,7 +178,7 @@ def _fill(groups: Iterable[Group], *, by_length: bool) -> None:
         if group.cold:
             group.divisible = max(job.shared_seconds for job in group.jobs)
         elif _predicts(group.jobs[-1]):
-            group.divisible = group.jobs[-1].shared_seconds + group.jobs[-1].own_seconds
+            group.divisible = max(MOMENT, group.jobs[-1].shared_seconds + group.jobs[-1].own_seconds)
         for job in group.jobs:
             model.sums[job.cell.protocol] += own_seconds(job)
         model.sums[group.jobs[-1].cell.protocol] += group.divisible

@@ -26,6 +26,8 @@ MANY = 50
 RANKS = 4
 """Models that nobody has begun are put in order again when a job has ended for each four of them."""
 DOUBT = 8.0
+LATE = 1.0
+HYST = 1.0
 OVERDUE = 0.1
 """The share of its expected time that a job which has taken longer already is thought to need still."""
 SHOWN = 256
@@ -122,6 +124,7 @@ class Schedule:
         else:
             self._due.add(task.slot)
             group.model.factors.clear()
+            group.model.late.pop(job.cell.protocol, None)
             who = group.model.who(job.cell.protocol)
             self._paces[job.measured].learn(task.estimated, seconds, who)
         group.ended(job, task.divisible, lost=lost)
@@ -163,11 +166,16 @@ class Schedule:
         self._skipped = 0
         if self._news * RANKS >= len(self._fresh):
             self._rank()
+        for task in self._running:
+            gone = self._now - task.began
+            if gone > task.expected and LATE:
+                m, label = task.group.model, task.job.cell.protocol
+                m.late[label] = max(m.late.get(label, 0.0), LATE * gone / task.estimated)
         self._count()
         self._horizon = self._span()
         alone = self._alone(slot)
         urgent = held
-        most = max(1.0, self._urgency(held) if held is not None else 0.0)
+        most = max(1.0, HYST * self._urgency(held) if held is not None else 0.0)
         for model in (_top(self._longest), *(m for m in self._begun.values() if m.key in alone)):
             if model is not None and (urgency := self._urgency(model)) > most:
                 urgent, most = model, urgency
@@ -288,7 +296,7 @@ class Schedule:
         known = model.factors.get(protocol)
         if known is None or pace.seen - known[1] > FRESH * pace.seen:
             known = model.factors[protocol] = pace.factor(model.who(protocol)), pace.seen
-        return known[0]
+        return max(known[0], model.late.get(protocol, 0.0))
 
 
 def _top(models: list[Model]) -> Model | None:

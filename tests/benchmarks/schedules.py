@@ -347,7 +347,8 @@ def unknown(night: Night, seed: int) -> Night:
         common = error("machine", "", 0.5)
         common += error("model", name, 0.5) if name in heavy else error("light", name, 1.0, 2.0)
         shared = math.exp(common + error("features", job.shared, 0.35))
-        own = math.exp(common + error("protocol", job.cell.protocol, 0.4) + rng.gauss(0, 0.35))
+        cell = f"{name} {job.cell.task.name} {job.cell.protocol}"  # whatever its seed: a guess knows none
+        own = math.exp(common + error("protocol", job.cell.protocol, 0.4) + error("cell", cell, 0.35))
         guess = replace(
             job,
             load_seconds=job.load_seconds * math.exp(error("load", job.model, 0.5)),
