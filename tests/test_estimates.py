@@ -37,7 +37,7 @@ def plan(*cells: Cell, capability: Capability = Capability.EMBED, device: str = 
         name: ModelPlan(
             ModelSpec(name, f"x:{name}"), "p", ModelDescription(frozenset(Capability), parameters=size)
         )
-        for name, size in (("net", 10**8), ("tiny", 10**6), ("words", None))
+        for name, size in (("net", 10**8), ("tiny", 10**6), ("words", None), ("majority", 0))
     }
     tasks = {
         name: TaskPlan(TaskSpec(name, "a", f"file:{name}"), "texts", "p", facts=TaskFacts(KIND, splits=sizes))
@@ -109,6 +109,20 @@ def test_without_records_parameters_and_rows_say_it() -> None:
     assert net.load_seconds > tiny.load_seconds
     assert not net.measured
     assert only(plan(cell("net"), device="cuda")).shared_seconds < net.shared_seconds
+
+
+def test_what_has_no_parameters_answers_at_once_and_what_does_not_say_may_take_longer() -> None:
+    jobs = [only(plan(cell(name), capability=Capability.FIT)) for name in ("majority", "words", "net")]
+    assert [job.own_seconds for job in jobs] == pytest.approx([rate * 950 for rate in (3e-6, 0.0005, 0.01)])
+
+
+def test_features_without_parameters_still_take_their_time() -> None:
+    assert only(plan(cell("majority"))).shared_seconds == only(plan(cell("words"))).shared_seconds
+
+
+def test_the_import_of_a_framework_is_no_loading_of_each_model() -> None:
+    records = [record(cell(), Cost(seconds=1.0, load_seconds=load)) for load in (4.3, 0.2, 4.5)]
+    assert only(plan(cell()), *records).load_seconds == 0.2
 
 
 def test_light_models_come_first_in_the_order_of_the_suite() -> None:

@@ -17,9 +17,22 @@ from ptbench import baselines, builtin
 from tests.conftest import Ptbench
 
 
-@pytest.mark.parametrize("error", [RuntimeError("it broke\nbadly"), MemoryError(), SystemExit(3)])
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [
+        (RuntimeError("it broke\nbadly"), "failed"),
+        (MemoryError(), "oom"),
+        (SystemExit(3), "failed"),
+        (ValueError("x" * 100_000), "failed"),
+    ],
+)
 def test_whatever_a_model_raises_becomes_a_record(
-    ptbench: Ptbench, suite: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: BaseException
+    ptbench: Ptbench,
+    suite: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    error: BaseException,
+    status: str,
 ) -> None:
     def load(request: Any) -> Any:
         raise error
@@ -30,13 +43,14 @@ def test_whatever_a_model_raises_becomes_a_record(
     (path,) = tmp_path.glob("out/*/*/records.jsonl")
     records = {r["model"]: r for r in map(json.loads, path.read_text().splitlines())}
     assert records["words"]["status"] == "ok"
-    assert records["majority"]["status"] == "failed"
+    assert records["majority"]["status"] == status
     assert records["majority"]["error"].startswith(type(error).__name__)
-    log = path.parent / "logs" / f"{records['majority']['cell']}.log"
-    assert log.name in records["majority"]["error"]
+    assert len(records["majority"]["error"]) < 600
+    log = path.parent / records["majority"]["log"]
+    assert log.name == f"{records['majority']['cell']}.log"
     assert "Traceback" in log.read_text()
     assert "Traceback" not in called.err + called.out
-    assert "failed: majority x mine x linear_probe: " in called.out
+    assert f"{status}: majority x mine x linear_probe: " in called.out
 
 
 def test_seeds_share_features_and_their_cost(ptbench: Ptbench, suite: Path, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import heapq
 import math
+import random
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -136,6 +137,55 @@ def test_every_job_is_handed_out_once_and_nothing_that_must_wait(
     for start, end, slot, _, _ in log:
         assert busy.get(slot, 0.0) <= start + 1e-9
         busy[slot] = end
+
+
+@settings(deadline=None, max_examples=200)
+@given(some_jobs(), st.integers(1, 9), st.booleans(), st.integers(0, 2**32 - 1))
+def test_whoever_asks_while_no_job_runs_gets_one(jobs: list[Job], slots: int, split: bool, luck: int) -> None:
+    """In whatever order slots ask, jobs end, processes die, and slots are never heard of again."""
+    schedule = Schedule(jobs, slots, split=split)
+    running: dict[int, Job] = {}
+    alive = set(range(slots))
+    some = random.Random(luck)
+    while not schedule.over:
+        slot = some.choice(sorted(alive))
+        if slot in running:
+            job, lost = running.pop(slot), some.random() < 0.3
+            schedule.ended(job, some.choice((0.0, 0.01, 6.0, 1e4)), lost=lost)
+            if lost and len(alive) > 1 and some.random() < 0.3:
+                alive.remove(slot)
+            continue
+        given = schedule.next(slot)
+        assert given is not None or running
+        if given is not None:
+            running[slot] = given
+        if some.random() < 0.1:
+            schedule.remaining(some.choice((0.0, 5.0)))
+    assert not running
+    assert all(schedule.next(slot) is None for slot in range(slots))
+
+
+def test_jobs_of_which_nothing_is_known_are_spread() -> None:
+    schedule = Schedule([make(f"{i}", 0.0, measured=False) for i in range(3)], 3)
+    assert None not in [schedule.next(slot) for slot in range(3)]
+
+
+def test_a_guess_that_is_far_too_low_costs_little_where_the_cell_can_be_split() -> None:
+    jobs = [make("big", 5, blocks=64, measured=False)]
+    jobs += [make(f"{i}", 10, model=f"n{i}", measured=False) for i in range(12)]
+    slow = {"big": 40.0}
+    whole, _ = play(jobs, 4, pace=lambda job: slow.get(job.cell.task.name, 1.0))
+    span, _ = play(jobs, 4, split=True, pace=lambda job: slow.get(job.cell.task.name, 1.0))
+    assert whole >= 200
+    assert span < 1.1 * (200 + 120) / 4
+
+
+def test_seeds_of_a_cell_that_lasts_already_are_begun_early() -> None:
+    """What runs and has not ended tells as well: the second seed is as long as the first one is by now."""
+    jobs = [make(f"s{i}", 10, model="slow", measured=False) for i in range(2)]
+    jobs += [make(f"{i}", 9, model=f"n{i}", measured=False) for i in range(12)]
+    span, _ = play(jobs, 4, pace=lambda job: 5.0 if job.model == "slow" else 1.0)
+    assert span <= 68
 
 
 @settings(deadline=None, max_examples=30)

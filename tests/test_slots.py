@@ -112,14 +112,14 @@ THERE = (
         ("cuda:0+1,1+2", "--devices cuda:0+1,1+2: cuda:1 is named twice"),
         ("cuda:a", f"--devices cuda:a: 'a' is no number, as in cuda:0,2; {THERE}"),
         ("cuda:", f"--devices cuda:: '' is no number, as in cuda:0,2; {THERE}"),
-        ("cpu:0", "--devices cpu:0: write cpu:N, N from 1, for N slots that share the 8 cores"),
-        ("cpu:-1", "--devices cpu:-1: write cpu:N, N from 1, for N slots that share the 8 cores"),
-        ("cpu:two", "--devices cpu:two: write cpu:N, N from 1, for N slots that share the 8 cores"),
-        ("cdua", "--devices cdua: means nothing; did you mean 'cuda'?"),
-        ("auto:1", "--devices auto:1: means nothing; did you mean 'auto'?"),
+        ("cpu:0", "devices 'cpu:0': write cpu:N, N from 1 to 4096, for N slots that share the 8 cores"),
+        ("cpu:-1", "devices 'cpu:-1': write cpu:N, N from 1 to 4096, for N slots that share the 8 cores"),
+        ("cpu:two", "devices 'cpu:two': write cpu:N, N from 1 to 4096, for N slots that share the 8 cores"),
+        ("cdua", "devices 'cdua' are not known; did you mean 'cuda'?"),
+        ("auto:1", "devices 'auto:1' are not known; did you mean 'auto'?"),
         (
             "tpu7000",
-            "--devices tpu7000: means nothing; known: auto, cpu, cpu:N, cuda, cuda:0+1,2+3, cuda:0,2",
+            "devices 'tpu7000' are not known; known: auto, cpu, cpu:N, cuda, cuda:0+1,2+3, cuda:0,2",
         ),
     ],
 )
@@ -133,7 +133,7 @@ def test_a_mistake_is_one_line_that_says_what_is_there(devices: str, message: st
 def test_without_a_gpu_cuda_says_why() -> None:
     with pytest.raises(UsageError) as caught:
         find_slots("cuda")
-    message = "--devices cuda: there is no GPU here: there is no nvidia-smi; use auto or cpu"
+    message = "devices 'cuda': there is no GPU here: there is no nvidia-smi; use auto or cpu"
     assert str(caught.value) == message
 
 

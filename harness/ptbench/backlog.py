@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
@@ -40,12 +39,11 @@ class Group:
     share: float = 0.0
     """Seconds of each of its parts."""
 
-    @property
-    def chain(self) -> float:
-        """Seconds from the start of what it hands out next to the end of its next job, without loading."""
+    def chain(self, ways: int = 1) -> float:
+        """Seconds from now to the end of its next job, without loading, if so many slots do its parts."""
         seconds = self.divisible + own_seconds(self.jobs[-1])
         if self.parts:
-            seconds += self.share * math.ceil(len(self.parts) / (1 + self.pending - len(self.parts)))
+            seconds += self.share * len(self.parts) / ways
         return seconds + own_seconds(self.jobs[-2]) if self.cold and len(self.jobs) > 1 else seconds
 
     @property
@@ -112,14 +110,17 @@ class Model:
     """Jobs and parts that were not handed out yet."""
     begun: bool = False
     """Whether any of it was handed out."""
+    holders: int = 0
+    """On how many slots it is loaded."""
     weight: float = 0.0
-    """All its work and one loading, when it was last looked at."""
+    """Seconds of its work, when it was last looked at; with one loading where nobody has begun it."""
     heap: list[tuple[float, int, int, Group]] = field(default_factory=list)
     """What can be handed out: (order, place, stamp, group). Entries with an old stamp do not count."""
 
-    late: dict[str, float] = field(default_factory=dict)
     factors: dict[str, tuple[float, int]] = field(default_factory=dict)
     """By what its estimates are multiplied, by protocol, and after how many jobs that was looked up."""
+    late: dict[str, float] = field(default_factory=dict)
+    """The least that these factors can be, since a running job has taken so long already."""
 
     def who(self, protocol: str) -> tuple[str, ...]:
         """Return what the time of a job has in common with those of others: all, protocol, name, model."""
@@ -128,7 +129,7 @@ class Model:
     def offer(self, group: Group) -> None:
         """Let a group be chosen, if anything of it can be handed out."""
         if group.ready:
-            order = -group.chain - group.share * len(group.parts) if self.by_length else 0.0
+            order = -group.chain() if self.by_length else 0.0
             group.stamp += 1
             heappush(self.heap, (order, group.place, group.stamp, group))
 

@@ -97,7 +97,10 @@ class Identities:
         elif absent:
             parts[UNTOLD] = "what the model needs is not on this machine yet"
         elif not described.files:
-            parts[UNTOLD] = f"provider '{provider.name}' does not say which files the model is made of"
+            parts[UNTOLD] = (
+                f"provider '{provider.name}' does not say which files the model is made of "
+                '(ModelDescription.files; {"weights": ()} where there are none)'
+            )
         return parts
 
     def _task(self, spec: TaskSpec, data: str) -> dict[str, str]:

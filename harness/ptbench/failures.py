@@ -16,6 +16,8 @@ from ptbench.meter import resident_mb
 from ptbench.records import Cell, Record, Status
 from ptbench.version import __version__
 
+LONGEST = 500
+"""Characters of an error that stand in a record; its traceback in the log has them all."""
 SMALLER = "a smaller batch_tokens or batch_size, or another device"
 _OUT_OF_MEMORY = (
     "out of memory", "can't allocate memory", "cannot allocate memory", "std::bad_alloc",
@@ -48,7 +50,7 @@ def failure_of(error: BaseException, log: str = "") -> Failure:
     use, such as after a failed assertion on a GPU: whoever runs it starts a new one.
     """
     text = one_line(error)
-    said = f"{text} (traceback: {log})" if log and not isinstance(error, PtbenchError) else text
+    said = text if len(text) <= LONGEST else f"{text[:LONGEST]}… ({len(text):,} characters)"
     chain = list(_chain(error))
     words = " ".join(f"{type(one).__name__}: {one}" for one in chain)
     low = words.lower()
@@ -122,7 +124,9 @@ def _is_oom(error: BaseException) -> bool:
 
 def _is_missing(error: BaseException) -> bool:
     """Whether it says that something is not there that a network could bring."""
-    if isinstance(error, FileNotFoundError | ConnectionError | TimeoutError):
+    if isinstance(error, FileNotFoundError):  # not a file of the run itself
+        return not {"predictions", "logs", "parts"} & set(Path(str(error.filename)).parts)
+    if isinstance(error, ConnectionError | TimeoutError):
         return True
     name, text = type(error).__name__.lower(), str(error).lower()
     named = any(word in name for word in ("connect", "offline", "localentrynotfound", "urlerror"))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import gc
+import io
 import json
 import math
 import os
@@ -91,10 +92,11 @@ def read_records(folder: Path) -> list[Record]:
     shared: dict[Any, Any] = {}
     number = 0
     with path.open("rb") as file, _without_collector():
-        while lines := file.readlines(BLOCK):
-            for record in _block(lines, number, path, shared):
+        while block := file.read(BLOCK):
+            block += file.readline()
+            for record in _block(block, number, path, shared):
                 found[record.cell] = record
-            number += len(lines)
+            number += block.count(b"\n")
         if len(found) >= MANY:
             gc.freeze()  # they stay as long as the process, and are never looked through again
     return list(found.values())
@@ -121,16 +123,16 @@ def standing_from_json(data: Mapping[str, Any]) -> Standing:
         raise ValueError(f"this is no standing: {error}") from None
 
 
-def _block(lines: list[bytes], before: int, path: Path, shared: dict[Any, Any]) -> list[Record]:
+def _block(block: bytes, before: int, path: Path, shared: dict[Any, Any]) -> list[Record]:
     """Read lines, ``before`` of which stand others: together, and one by one where not all are records."""
     try:
-        parsed = json.loads(b"[" + b",".join(lines) + b"]")
-        if len(parsed) == len(lines):
+        parsed = json.loads(b"[" + block.rstrip(b"\n").replace(b"\n", b",") + b"]")
+        if len(parsed) == block.count(b"\n"):
             return [_record(data, shared) for data in parsed]
     except ValueError:
         pass
     records = []
-    for number, line in enumerate(lines, start=before + 1):
+    for number, line in enumerate(io.BytesIO(block), start=before + 1):
         text = line.rstrip(b"\0")
         if not text.strip() or b"\0" in text:
             continue

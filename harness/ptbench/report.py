@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import csv
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain
 from typing import TYPE_CHECKING, Any, TextIO
 
 from ptbench.pareto import pareto_front
@@ -112,25 +113,30 @@ def tidy_rows(report: Report) -> Iterator[list[Any]]:
     stand = {(s.task, s.metric, s.model, s.protocol): s for s in report.standings}
     front = pareto_front(report)
     for record in ordered(report):
-        entry, common = (record.task, record.model, record.label), _of_record(record)
+        task, model, label = entry = record.task, record.model, record.label
+        before, after = _printable(_before_score(record)), _printable(_after_score(record))
         for score in record.scores or (None,):
-            standing = stand.get((entry[0], score.metric, *entry[1:])) if score else None
-            row = {**common, **_of_score(record, score, standing)}
-            row["pareto"] = entry in front if row["primary"] else None
-            yield [row[name] for name in COLUMNS]
+            standing = stand.get((task, score.metric, model, label)) if score else None
+            yield [*before, *_printable(_of_score(record, score, standing, entry in front)), *after]
 
 
 def leaderboard(report: Report) -> pd.DataFrame:
     """Return models (under protocols) by tasks: the primary metric's mean over seeds; empty if none."""
     import pandas as pd
 
+    header, rows = leaderboard_rows(report)
+    return pd.DataFrame(rows, columns=header)  # a task may be called "model"
+
+
+def leaderboard_rows(report: Report) -> tuple[list[str], list[list[Any]]]:
+    """Return the head and the rows of `leaderboard`."""
     tasks = tasks_of(report)
     stand = {(s.task, s.metric, s.model, s.protocol): s.value for s in report.standings}
     rows = [
         [model, protocol, *(stand.get((task, metric, model, protocol)) for task, metric in tasks.items())]
         for model, protocol in entries_of(report)
     ]
-    return pd.DataFrame(rows, columns=["model", "protocol", *tasks])  # a task may be called "model"
+    return ["model", "protocol", *tasks], rows
 
 
 def ordered(report: Report) -> list[Record]:
@@ -188,70 +194,129 @@ def safe_cell(value: Any) -> Any:
 
 def write_csv(file: TextIO, header: Iterable[str], rows: Iterable[Sequence[Any]]) -> None:
     """Write a table as CSV with bare numbers and inert text; what is None or NaN is empty."""
-    table = csv.writer(file, lineterminator="\n")
-    table.writerow([safe_cell(name) for name in header])
-    for row in rows:
-        table.writerow(["" if value != value else safe_cell(value) for value in row])  # noqa: PLR0124  (NaN)
+    texts = _Texts()
+    for row in chain((list(header),), rows):
+        fields = [
+            ""
+            if value is None or value != value  # noqa: PLR0124  (NaN)
+            else texts[value]
+            if isinstance(value, str)
+            else _quoted(str(value))
+            for value in row
+        ]
+        file.write(",".join(fields) + "\n")
 
 
-def _of_record(record: Record) -> dict[str, Any]:
-    """Return what all rows of a cell have in common."""
-    phases = record.cost.phases
-    row = {
-        **{name: getattr(record, name) for name in _SAME},
-        "options": _json(record.options),
-        "status": record.status.value,
-        **{f"{how}_copies": (record.copies or {}).get(how) for how in ("exact", "near")},
-        "search": searched(record),
-        "batch": "; ".join(map(_batch, batches(record))),
-        **{name: getattr(record.cost, name) for name in _OF_COST},
-        **{f"{phase}_seconds": phases.get(phase) for phase in ("embed", "fit", "predict")},
-        **_shares(record.cost.spent),
-        "unread": record.unread,
-        "trust": _join(record.trust),
-        "facts": _json(record.facts),
-        "notes": _join(record.notes),
-        "weights": record.fingerprints.get("weights", ""),
-        "preprocessing": record.fingerprints.get("preprocessing", ""),
-        "data_digest": record.fingerprints.get("data", ""),
-        "plugin": next((v for k, v in record.plugins.items() if k.startswith("provider:")), ""),
-    }
-    return _printable(row)
+class _Texts(dict[str, str]):
+    """Texts as CSV has them: most stand in many rows, and are looked through once."""
+
+    MOST = 10_000
+
+    def __missing__(self, text: str) -> str:
+        if len(self) >= self.MOST:
+            self.clear()
+        self[text] = field = _quoted(safe_cell(text))
+        return field
 
 
-def _of_score(record: Record, score: Score | None, standing: Standing | None) -> dict[str, Any]:
-    """Return what a row has of its metric."""
-    row = {
-        "metric": score.metric if score else "",
-        **{name: getattr(score, name) if score else None for name in _OF_SCORE},
-        "n": score.n if score else record.n,
-        "primary": score.metric == record.primary if score else None,
-        "best": standing.best if standing else None,
-        "mean": standing.value if standing else None,
-        "mean_low": standing.ci_low if standing else None,
-        "mean_high": standing.ci_high if standing else None,
-        **{name: getattr(standing, name) if standing else None for name in _OF_STANDING},
-        "tied": standing.tied if standing else None,
-        "caveat": score.caveat if score else "",
-    }
-    return _printable(row)
+def _quoted(text: str) -> str:
+    return '"' + text.replace('"', '""') + '"' if _SPECIAL.search(text) else text
 
 
-def _printable(row: dict[str, Any]) -> dict[str, Any]:
-    return {name: _utf8(value) if isinstance(value, str) else value for name, value in row.items()}
+_SPECIAL = re.compile('[",\r\n]')
 
 
-_SAME = (
-    "suite", "run", "cell", "model", "reference", "task", "data", "kind", "protocol", "seed", "capability",
-    "split", "error", "advice", "log", "slot", "reused", "device", "precision", "version", "started",
-    "finished",
-)  # fmt: skip
-_OF_SCORE = ("value", "ci_low", "ci_high", "interval", "without_copies", "higher_is_better")
-_OF_STANDING = ("seeds", "seed_sd", "seed_share")
-_OF_COST = (
-    "seconds", "load_seconds", "features_reused", "examples_per_s", "parameters", "macs", "fvcore_macs",
-    "activations", "weight_bytes", "peak_memory_mb",
-)  # fmt: skip
+def _before_score(record: Record) -> list[Any]:
+    """Return what the rows of a cell have before their metric, in the order of `COLUMNS`."""
+    return [
+        record.suite,
+        record.run,
+        record.reused,
+        record.cell,
+        record.model,
+        record.reference,
+        record.task,
+        record.data,
+        record.kind,
+        record.protocol,
+        _json(record.options),
+        record.seed,
+        record.capability,
+        record.split,
+    ]
+
+
+def _of_score(record: Record, score: Score | None, standing: Standing | None, front: bool) -> list[Any]:
+    """Return what a row has of its metric, in the order of `COLUMNS`."""
+    copies, primary = record.copies or {}, score.metric == record.primary if score else None
+    return [
+        score.metric if score else "",
+        *([getattr(score, name) for name in _OF_SCORE] if score else [None] * len(_OF_SCORE)),
+        copies.get("exact"),
+        copies.get("near"),
+        score.n if score else record.n,
+        record.unread,
+        score.higher_is_better if score else None,
+        primary,
+        standing.best if standing else None,
+        front if primary else None,
+        *([getattr(standing, name) for name in _OF_STANDING] if standing else [None] * len(_OF_STANDING)),
+        score.caveat if score else "",
+    ]
+
+
+def _after_score(record: Record) -> list[Any]:
+    """Return what the rows of a cell have after their metric, in the order of `COLUMNS`."""
+    cost, phases, fingerprints = record.cost, record.cost.phases, record.fingerprints
+    return [
+        record.status.value,
+        record.error,
+        record.advice,
+        record.log,
+        cost.seconds,
+        cost.load_seconds,
+        phases.get("embed"),
+        phases.get("fit"),
+        phases.get("predict"),
+        *_shares(cost.spent),
+        cost.features_reused,
+        cost.examples_per_s,
+        cost.parameters,
+        cost.macs,
+        cost.fvcore_macs,
+        cost.activations,
+        cost.weight_bytes,
+        cost.peak_memory_mb,
+        record.device,
+        record.slot,
+        record.precision,
+        "; ".join(map(_batch, batches(record))),
+        "; ".join(record.trust),
+        searched(record),
+        _json(record.facts),
+        "; ".join(record.notes),
+        fingerprints.get("weights", ""),
+        fingerprints.get("preprocessing", ""),
+        fingerprints.get("data", ""),
+        next((v for k, v in record.plugins.items() if k.startswith("provider:")), ""),
+        record.version,
+        record.started,
+        record.finished,
+    ]
+
+
+def _printable(row: list[Any]) -> list[Any]:
+    """Return a row as UTF-8 can hold it: a lone surrogate becomes its escape."""
+    return [
+        value.encode("utf-8", "backslashreplace").decode()
+        if isinstance(value, str) and not value.isascii()
+        else value
+        for value in row
+    ]
+
+
+_OF_SCORE = ("value", "ci_low", "ci_high", "interval", "without_copies")
+_OF_STANDING = ("value", "ci_low", "ci_high", "seeds", "seed_sd", "seed_share", "tied")
 _INTEGERS = (
     "n", "unread", "exact_copies", "near_copies", "seeds", "search", "parameters", "macs", "fvcore_macs",
     "activations", "weight_bytes",
@@ -281,21 +346,18 @@ def _batch(batch: Mapping[str, Any]) -> str:
     return text if batch["used"] == batch["asked"] else f"{text} ({batch['asked']} asked)"
 
 
-def _shares(spent: Mapping[str, float]) -> dict[str, float | None]:
+def _shares(spent: Mapping[str, float]) -> list[float | None]:
     """Return what share of a cell's time went to what; None for what it does not tell of."""
     total = sum(spent.values())
     names = ("decode", "transfer", "compute", "fit", "metrics", "rest")
-    return {f"{name}_share": spent[name] / total if name in spent and total else None for name in names}
+    return [spent[name] / total if name in spent and total else None for name in names]
 
 
 def _json(value: Any) -> str:
-    return json.dumps(to_json(value), ensure_ascii=False) if value else ""
+    try:
+        return _ENCODER.encode(value) if value else ""
+    except ValueError:  # a number that is not finite
+        return _ENCODER.encode(to_json(value))
 
 
-def _utf8(text: str) -> str:
-    """Return text that UTF-8 can hold: a lone surrogate becomes its escape."""
-    return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode()
-
-
-def _join(texts: Sequence[str]) -> str:
-    return "; ".join(texts)
+_ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False, default=to_json)

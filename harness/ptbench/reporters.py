@@ -5,19 +5,23 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from ptbench.durable import part_of
 from ptbench.offers import Reporter
 from ptbench.records import Report
 
 
 def _csv(report: Report, folder: Path) -> Sequence[Path]:
-    from ptbench.report import COLUMNS, leaderboard, tidy_rows, write_csv
+    from ptbench.report import COLUMNS, leaderboard_rows, tidy_rows, write_csv
 
     tidy, board = folder / "report.csv", folder / "leaderboard.csv"
-    with tidy.open("w", encoding="utf-8", errors="backslashreplace", newline="") as file:
-        write_csv(file, COLUMNS, tidy_rows(report))
-    best = leaderboard(report)
-    with board.open("w", encoding="utf-8", errors="backslashreplace", newline="") as file:
-        write_csv(file, best.columns, best.itertuples(index=False, name=None))
+    for path, header, rows in (
+        (tidy, COLUMNS, tidy_rows(report)),
+        (board, best.columns, best.itertuples(index=False, name=None)),
+    ):
+        part = part_of(path)
+        with part.open("w", encoding="utf-8", errors="backslashreplace", newline="") as file:
+            write_csv(file, header, rows)
+        part.replace(path)
     return [tidy, board]
 
 

@@ -7,27 +7,25 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ptbench.backlog import Group, Model, make_models
+from ptbench.backlog import MOMENT, Group, Model, make_models
+from ptbench.dividing import count_parts
 from ptbench.forecast import forecast
 from ptbench.jobs import Job
 from ptbench.pace import GUESSED, MEASURED, Pace
 
-PARTS_PER_SLOT = 4
-"""Into how many parts a cell is split for each slot that is to help, where it has so many blocks."""
 WORTH = 0.05
-"""The share of its time that a cell must win for it to be split, and a model for others to help with it."""
-CRITICAL = {True: 0.8, False: 0.4}
+"""The share of the time for a model that must be won for others to help with it."""
+CRITICAL = {True: 0.8, False: 0.2}
 """The share of the time that all slots still need from which on a chain of jobs goes before anything else:
-where times were measured, and where they are guessed and may well be twice as long."""
+where times were measured, and where they are guessed and may well be several times as long."""
+CHANGE = 3.0
+"""How much more urgent another model must be for a slot to leave one that is urgent itself."""
 FRESH = 0.02
 """What was learnt from so small a share of the jobs need not be looked up at once."""
 MANY = 50
 """With more jobs left for each slot, one that goes on with its model need not look around each time."""
 RANKS = 4
 """Models that nobody has begun are put in order again when a job has ended for each four of them."""
-DOUBT = 8.0
-LATE = 1.0
-HYST = 1.0
 OVERDUE = 0.1
 """The share of its expected time that a job which has taken longer already is thought to need still."""
 SHOWN = 256
@@ -72,6 +70,8 @@ class Schedule:
         self._running: list[_Task] = []
         self._begun: dict[str, Model] = {}
         self._due: set[int] = set()
+        self._changes = 0
+        self._refused: dict[int, int] = {}
         self._fresh = make_models(jobs, by_length=slots > 1)[::-1]
         self._fresh_work = self._waiting = self._horizon = 0.0
         self._longest: list[Model] = []
@@ -86,8 +86,11 @@ class Schedule:
     def next(self, slot: int) -> Job | None:
         """Return what this slot does now; None: nothing for now, ask again when a job has ended."""
         self._due.discard(slot)
+        if self._refused.get(slot) == self._changes:
+            return None
         model = self._model(slot)
         if model is None:
+            self._refused[slot] = self._changes
             return None
         if not model.begun:
             model.begun = True
@@ -114,12 +117,13 @@ class Schedule:
         if task is None:
             raise ValueError(f"{job.name} has ended, and was not running")
         self._running.remove(task)
+        self._changes += 1
         self._now = max(self._now, task.began + seconds)
         self._left -= 1
         self._news += 1
         group = task.group
         if lost:
-            self._held.pop(task.slot, None)
+            self._hold(task.slot, None)
             self._last.pop(task.slot, None)
         else:
             self._due.add(task.slot)
@@ -145,7 +149,7 @@ class Schedule:
         spread = self._paces[known[0] if known else True].spread()
         rests = [self._rest(task, since) for task in self._running]
         pieces = [
-            self._factor(model, group.jobs[-1].cell.protocol) * (model.load + group.chain)
+            self._factor(model, group.jobs[-1].cell.protocol) * (model.load + group.chain())
             for model in (*(m for m in self._fresh[-SHOWN:] if not m.begun), *self._begun.values())
             if (group := model.first()) is not None
         ]
@@ -166,16 +170,13 @@ class Schedule:
         self._skipped = 0
         if self._news * RANKS >= len(self._fresh):
             self._rank()
-        for task in self._running:
-            gone = self._now - task.began
-            if gone > task.expected and LATE:
-                m, label = task.group.model, task.job.cell.protocol
-                m.late[label] = max(m.late.get(label, 0.0), LATE * gone / task.estimated)
+        self._look_at_the_clock()
         self._count()
-        self._horizon = self._span()
-        alone = self._alone(slot)
+        rests = [self._rest(task) for task in self._running]
+        self._horizon = (self._waiting + sum(rests)) / self._slots  # if nothing held anything
+        alone = self._alone(slot, rests)
         urgent = held
-        most = max(1.0, HYST * self._urgency(held) if held is not None else 0.0)
+        most = max(1.0, CHANGE * self._urgency(held) if held is not None else 0.0)
         for model in (_top(self._longest), *(m for m in self._begun.values() if m.key in alone)):
             if model is not None and (urgency := self._urgency(model)) > most:
                 urgent, most = model, urgency
@@ -188,28 +189,30 @@ class Schedule:
                 chosen, limit = self._begun[key], seconds
         return chosen
 
-    def _alone(self, slot: int) -> dict[str, float]:
+    def _alone(self, slot: int, rests: list[float]) -> dict[str, float]:
         """Return the models that others work with and that would be done earlier with the help of a slot.
 
-        With each, after how many seconds the others would be done with it alone.
+        With each, after how many seconds the others would be done with it alone. ``rests`` are the seconds
+        that running jobs still take.
         """
-        rests: dict[str, list[float]] = defaultdict(list)
-        for task in self._running:
-            rests[task.group.model.key].append(self._rest(task))
+        others: dict[str, list[float]] = defaultdict(list)
+        for task, rest in zip(self._running, rests, strict=True):
+            others[task.group.model.key].append(rest)
         for due in self._due if self._running else ():  # it will ask in a moment
             if due in self._held:
-                rests[self._held[due].key].append(0.0)
+                others[self._held[due].key].append(0.0)
         found = {}
         for model in self._begun.values():
-            group, busy = model.first(), rests[model.key]
+            group, busy = model.first(), others[model.key]
             if group is None or self._held.get(slot) is model:
                 continue
             if not busy:
                 found[model.key] = math.inf
                 continue
-            work, factor = self._work(model) + sum(busy), self._factor(model, group.jobs[-1].cell.protocol)
-            alone, load = work / len(busy), factor * model.load
-            helped = max(load + factor * group.chain, (work + load) / (len(busy) + 1))
+            work, factor = model.weight + sum(busy), self._factor(model, group.jobs[-1].cell.protocol)
+            load = factor * model.load
+            alone = max(factor * group.chain(len(busy)), work / len(busy))
+            helped = max(load + factor * group.chain(len(busy) + 1), (work + load) / (len(busy) + 1))
             if helped < (1 - WORTH) * alone:
                 found[model.key] = alone
         return found
@@ -219,50 +222,51 @@ class Schedule:
         group = model.first()
         if group is None:
             return 0.0
-        seconds = self._factor(model, group.jobs[-1].cell.protocol) * group.chain
+        seconds = self._factor(model, group.jobs[-1].cell.protocol) * group.chain(max(1, model.holders))
         return seconds / max(CRITICAL[model.measured] * self._horizon, 1e-9)
 
     def _parts(self, slot: int, group: Group) -> int:
-        """Return into how many parts the next job of a group is split, 1: it is not.
-
-        A part is taken to cost its share of what can be divided, and the loading of the model where the slot
-        does not hold it.
-        """
+        """Return into how many parts the next job of a group is split, 1: it is not."""
         model, job = group.model, group.jobs[-1]
         if group.was_split or job.blocks < 2:
             return 1
         factor = self._factor(model, job.cell.protocol)
-        load, work = factor * model.load, factor * group.divisible
-        here = factor * group.chain + (0.0 if self._held.get(slot) is model else load)
-        if work < load:
-            return 1
-        if not model.measured and DOUBT * here > self._span():
-            return min(job.blocks, PARTS_PER_SLOT * self._slots)
-        if here <= self._waiting / self._slots or here <= self._span():
-            return 1
-        rests = [0.0] * self._slots
+        ready = [0.0] * self._slots
         for task in self._running:
-            rests[task.slot] = self._rest(task)
-        # As many help as it takes to be done when all else is.
-        room = _level(rests, self._waiting) - load - (here - work)
-        helpers = min(self._slots, job.blocks)
-        if room * helpers > work:
-            helpers = math.ceil(work / room)
-        won = work - load - work / helpers
-        return min(job.blocks, PARTS_PER_SLOT * helpers) if won > WORTH * here else 1
+            ready[task.slot] = self._rest(task)
+        return count_parts(
+            job.blocks,
+            factor * group.divisible,
+            factor * (group.chain() - group.divisible),
+            factor * model.load,
+            held=self._held.get(slot) is model,
+            measured=model.measured,
+            ready=ready,
+            waiting=self._waiting,
+        )
 
     def _hand_out(self, slot: int, group: Group) -> Job:
         model = group.model
+        self._changes += 1
         job, estimated, divisible = group.take()
         self._waiting -= estimated * self._factor(model, job.cell.protocol)
         if self._held.get(slot) is not model:
             estimated += model.load
         expected = estimated * self._factor(model, job.cell.protocol)
-        self._held[slot], self._last[slot] = model, group
+        self._hold(slot, model)
+        self._last[slot] = group
         self._running.append(_Task(job, group, slot, self._now, estimated, expected, divisible))
         if not model.waiting:
             self._begun.pop(model.key, None)
         return job
+
+    def _hold(self, slot: int, model: Model | None) -> None:
+        before = self._held.pop(slot, None)
+        if before is not None:
+            before.holders -= 1
+        if model is not None:
+            self._held[slot] = model
+            model.holders += 1
 
     def _rank(self) -> None:
         """Put what nobody has begun in order, the next one last, with what was learnt since."""
@@ -275,13 +279,11 @@ class Schedule:
             self._fresh.sort(key=lambda model: model.weight)
             self._longest = sorted(self._fresh, key=self._urgency)
 
-    def _span(self) -> float:
-        """Return the seconds that all slots would still have to work if nothing held them."""
-        return (self._waiting + sum(map(self._rest, self._running))) / self._slots
-
     def _count(self) -> None:
         """Sum up what was not handed out; until the next time what is handed out is taken off."""
-        self._waiting = self._fresh_work + sum(map(self._work, self._begun.values()))
+        for model in self._begun.values():
+            model.weight = self._work(model)
+        self._waiting = self._fresh_work + sum(model.weight for model in self._begun.values())
 
     def _work(self, model: Model) -> float:
         """Return the seconds of what was not handed out of a model, loading aside."""
@@ -289,7 +291,16 @@ class Schedule:
 
     def _rest(self, task: _Task, since: float = 0.0) -> float:
         """Return the seconds that a running job still takes."""
-        return max(task.expected - (self._now + since - task.began), OVERDUE * task.expected)
+        left, least = task.expected - (self._now + since - task.began), OVERDUE * task.expected
+        return left if left > least else least
+
+    def _look_at_the_clock(self) -> None:
+        """Take note of jobs that have taken longer than expected: others of their kind will as well."""
+        for task in self._running:
+            gone = self._now - task.began
+            if gone > task.expected:
+                late, protocol = task.group.model.late, task.job.cell.protocol
+                late[protocol] = max(late.get(protocol, 0.0), gone / max(task.estimated, MOMENT))
 
     def _factor(self, model: Model, protocol: str) -> float:
         pace = self._paces[model.measured]
@@ -304,15 +315,3 @@ def _top(models: list[Model]) -> Model | None:
     while models and models[-1].begun:
         models.pop()
     return models[-1] if models else None
-
-
-def _level(ready: list[float], work: float) -> float:
-    """Return when slots that are ready at these times have done so much work, all ending together."""
-    total = 0.0
-    ready = sorted(ready)
-    for n, time in enumerate(ready, start=1):
-        total += time
-        level = (work + total) / n
-        if n == len(ready) or level <= ready[n]:
-            return level
-    return 0.0

@@ -76,10 +76,11 @@ def find_slots(devices: str, *, canonical: bool = False) -> tuple[Slot, ...]:
         try:
             gpus = visible_gpus()
         except NoGpuError as error:
-            raise UsageError(f"--devices {devices}: there is no GPU here: {error}; use auto or cpu") from None
+            raise UsageError(f"devices '{devices}': there is no GPU here: {error}; use auto or cpu") from None
         groups = _groups(devices, rest, gpus) if colon else _each(gpus)
         return _gpu_slots(groups, gpus, canonical)
-    raise UsageError(f"--devices {devices}: means nothing; {nearest(devices, FORMS)}")
+    hint = "did you mean 'cuda'?" if kind == "gpu" else nearest(devices, FORMS)
+    raise UsageError(f"devices '{devices}' are not known; {hint}")
 
 
 def cores() -> int:
@@ -125,9 +126,9 @@ def _shares(n: int, canonical: bool) -> list[int]:
 
 
 def _count(devices: str, rest: str) -> int:
-    if not rest.isdecimal() or not 1 <= int(rest) <= 4096:
+    if not (rest.isascii() and rest.isdecimal()) or not 1 <= int(rest) <= 4096:
         raise UsageError(
-            f"--devices {devices}: write cpu:N, N from 1, for N slots that share the {cores()} cores"
+            f"devices '{devices}': write cpu:N, N from 1 to 4096, for N slots that share the {cores()} cores"
         )
     return int(rest)
 

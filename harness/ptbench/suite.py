@@ -150,6 +150,7 @@ class _Reader(Shape):
             for i, figure in enumerate(top.get("published", []), start=1)
         ]
         inspect = read_inspect(self, top["inspect"], models, tasks) if "inspect" in top else None
+        run = self.run(top.get("run", {}))
         return Suite(
             path=self.path,
             name=name,
@@ -163,7 +164,7 @@ class _Reader(Shape):
             mistakes=tuple(self.mistakes),
             published=tuple(figure for figure in figures if figure),
             inspect=inspect,
-            run=self.run(top.get("run", {})),
+            run=run,
         )
 
     def run(self, table: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -50,8 +50,7 @@ def _lines(timing: Mapping[str, Any]) -> Iterator[Text]:
             for name, slot in list(rows)[:ROWS]
         ]
         more = f", {len(slots) - ROWS} more are less idle" if len(slots) > ROWS else ""
-        least = f"; at least {_duration(timing['least'])} on these slots in any order"
-        yield Text(f"idle by slot: {', '.join(told)}{more}{least}", style="dim")
+        yield Text(f"idle by slot: {', '.join(told)}{more}", style="dim")
 
 
 def percent(share: float) -> str:

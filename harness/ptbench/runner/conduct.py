@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from ptbench.cache import Cache
 from ptbench.catalog import Catalog
 from ptbench.data import Predictions
 from ptbench.environment import installed_versions, snapshot
-from ptbench.errors import one_line
+from ptbench.errors import PtbenchError, one_line
 from ptbench.executors import SERIAL
 from ptbench.failures import new_record
 from ptbench.jobs import WorkerSpec
@@ -72,11 +73,16 @@ def conduct(
 
     def keep(record: Record, *, new: bool = True) -> None:
         if new:
-            journal.append_record(folder, record)
+            try:
+                journal.append_record(folder, record)
+            except OSError as error:
+                raise PtbenchError(f"{folder / journal.RECORDS} cannot be written: {_why(error)}") from None
         records.append(record)
         watchers.cell_ended(record)
         observe(catalog, watcher, "ptbench_record_written", folder=folder, record=record)
 
+    if execution.executor.here and execution.timeout:
+        watcher.warned(f"executor '{execution.executor.name}' cannot end a cell: the timeout has no effect")
     status = "interrupted"
     with log:
         try:
@@ -100,18 +106,50 @@ def conduct(
                 conduct_inspections(plan.inspections, catalog, folder, watchers)
                 status = "finished"
         finally:
-            with timing.mark("standings"):
-                store.write_json(folder / store.STANDINGS, rank(folder, records, catalog))
             facts |= {"status": status, "finished": _now()}
-            store.write_json(folder / store.RUN, {**facts, "timing": timing.summary()})
-            report = store.read_report(folder)
-            with timing.mark("reports"):
-                write_reports(report, catalog, reporters or plan.suite.reporters, watchers.report_failed)
-            facts["timing"] = timing.summary()
-            store.write_json(folder / store.RUN, facts)
+            names = reporters or plan.suite.reporters
+            report = _conclude(folder, facts, records, catalog, names, watchers, timing)
             observe(catalog, watcher, "ptbench_run_finished", folder=folder, report=report)
         log.close(status)
-    return replace(report, run=facts)
+    return report
+
+
+def _conclude(
+    folder: Path,
+    facts: dict[str, Any],
+    records: Sequence[Record],
+    catalog: Catalog,
+    reporters: Sequence[str],
+    watchers: Watchers,
+    timing: Timing,
+) -> Report:
+    """Compare what has ended, and write the reports; what a full disk does not take is told, not raised."""
+
+    def write(name: str, data: Any) -> None:
+        try:
+            store.write_json(folder / name, data)
+        except OSError as error:
+            watchers.report_failed(f"{folder / name} cannot be written: {_why(error)}")
+
+    with timing.mark("standings"):
+        found = rank(folder, records, catalog)
+        write(store.STANDINGS, found)
+    write(store.RUN, {**facts, "timing": timing.summary()})
+    report = Report({**facts, "timing": timing.summary()}, tuple(records), tuple(found), folder)
+    with suppress(PtbenchError):
+        report = store.read_report(folder)
+    with timing.mark("reports"):
+        write_reports(report, catalog, reporters, watchers.report_failed)
+    facts["timing"] = timing.summary()
+    write(store.RUN, facts)
+    return replace(report, run=facts, standings=tuple(found))
+
+
+def _why(error: OSError) -> str:
+    """Return what keeps a file from being written, and what to do about it."""
+    full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+    hint = "; free space, and the same command goes on" if full else ""
+    return f"{error.strerror or one_line(error)}{hint}"
 
 
 def _workload(
@@ -185,6 +223,8 @@ def write_reports(
     for name in names:
         try:
             written += catalog.get(Reporter, name).write(report, report.folder)
+        except OSError as error:
+            warned(f"reporter '{name}': {error.filename or report.folder} cannot be written: {_why(error)}")
         except (Exception, SystemExit) as error:  # whatever a plugin raises must not cost the other reports
             warned(f"reporter '{name}' failed: {one_line(error)}")
     return written

@@ -25,7 +25,10 @@ PARAMETER_RATES = {"cpu": 1e-10, "cuda": 3e-12}
 """Seconds per row and parameter: an encoder of texts, on two cores (measured) and on a large GPU (from its
 peak, at a third of it)."""
 LIGHT_RATE = 0.0005
-"""Seconds per row of a head, or of a model without known parameters: TF-IDF took 0.0001 to 0.001."""
+"""Seconds per row of a head, or of a model without known parameters: TF-IDF took 0.00003 to 0.001. On the high
+side, since what is thought too short is begun too late."""
+EMPTY_RATE = 3e-6
+"""Seconds per row of a model that has no parameters at all and answers without features (majority)."""
 LOAD_FIXED, LOAD_RATE = 0.1, 1e-8
 """Seconds of loading a model, and for each of its parameters: 0.1 for networks of 5 million, 0.2 for MiniLM,
 the import of their framework aside."""
@@ -54,7 +57,7 @@ def _job(planned: PlannedCell, plan: Plan, past: _Past, parameters: int) -> Job:
     load = past.load(cell.model.reference, str(capability), device)
     shared = past.shared(planned, device) if embeds else (0.0, True)
     own = past.own(planned, device)
-    rate = PARAMETER_RATES.get(device, PARAMETER_RATES["cpu"]) * parameters or LIGHT_RATE
+    rate = PARAMETER_RATES.get(device, PARAMETER_RATES["cpu"]) * parameters or _light_rate(planned, plan)
     guess_shared = rate * planned.rows if embeds else 0.0
     guess_own = (LIGHT_RATE if embeds else rate) * (planned.rows + FIXED_COST)
     return Job(
@@ -68,6 +71,13 @@ def _job(planned: PlannedCell, plan: Plan, past: _Past, parameters: int) -> Job:
         measured=bool(shared and shared[1] and own and own[1]),
         blocks=_blocks(planned, plan) if capability in SPLITTABLE else 1,
     )
+
+
+def _light_rate(planned: PlannedCell, plan: Plan) -> float:
+    """Return the seconds per row of a model without parameters, or of which they are not known."""
+    described = plan.models[planned.cell.model.name].description
+    empty = described is not None and described.parameters == 0
+    return EMPTY_RATE if empty and planned.capability is not Capability.EMBED else LIGHT_RATE
 
 
 @dataclass(slots=True)
@@ -125,9 +135,12 @@ class _Past:
             self._own[record.reference, device, record.label, *key].add(max(own, 0.0), record.n)
 
     def load(self, reference: str, capability: str, device: str) -> float | None:
-        """Return the seconds of loading a model, or None."""
+        """Return the seconds of loading a model, or None.
+
+        The least of those recorded: the first loading in a process imports a framework as well.
+        """
         found = self._load.get((reference, capability, device))
-        return found.scaled(None) if found else None
+        return min(found.seconds) if found else None
 
     def shared(self, planned: PlannedCell, device: str) -> tuple[float, bool] | None:
         """Return the seconds of a cell's features, and whether they were measured on these data, or None."""

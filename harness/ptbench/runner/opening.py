@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ptbench.records import Record
+from ptbench.journal import read_records
+from ptbench.records import Record, Status
 from ptbench.runner.execution import Execution
 from ptbench.runner.plan import Plan
 from ptbench.runner.reuse import Finished, find_finished
@@ -54,8 +55,22 @@ def opened(
     """Hold the run that a plan is to be conducted in. Raises `UsageError` where results cannot be written."""
     request, suite = request_of(plan, execution, precision), plan.suite.name
     run = open_run(results, suite, request, fresh=fresh, retry_failed=retry_failed)
+    if run.continued:
+        fresh = fresh or read_run(run.folder).get("fresh") is True
+        found = find_finished(plan, results, run.folder, retry_failed=retry_failed, fresh=fresh)
+        if _outdated(run.folder, found):
+            run.lock.release()
+            run = open_run(results, suite, request, fresh=True)
+    if not run.continued:
+        found = find_finished(plan, results, fresh=fresh)
     with run.lock:
-        this = run.folder if run.continued else None
-        fresh = fresh or (run.continued and read_run(run.folder).get("fresh") is True)
-        found: Finished = find_finished(plan, results, this, retry_failed=retry_failed, fresh=fresh)
         yield Opened(run.folder, found.adopted(run.folder), found.seen, request, run.continued, fresh)
+
+
+def _outdated(folder: Path, found: Finished) -> bool:
+    """Whether a run holds what would come out differently now: one table must not mix the two.
+
+    What of it serves is taken over into a new run, as from any earlier one.
+    """
+    measured = {r.cell for r in read_records(folder) if r.status is Status.OK}
+    return not measured <= found.cells.keys()

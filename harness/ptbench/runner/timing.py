@@ -18,7 +18,7 @@ from ptbench.slots import Slot
 WORK = ("data", "load", "decode", "model", "fit")
 """Keys of `Record.wall` that any evaluation needs, with a harness or without."""
 OWN = ("metrics", "copies", "write")
-START, END, IDLE, OTHER = "start-up and plan", "shut-down", "idle", "other"
+START, END, OTHER = "start-up and plan", "shut-down", "other"
 STARTING = "start"
 """The phase of a job while its slot's process starts."""
 
@@ -132,10 +132,10 @@ class Timing:
         first be said, with its 80 % interval. ``least``: the longest job, or all of them by the number of
         slots: no order of the same jobs had been faster than that. ``slots``: seconds in which each was
         busy, starting, and idle while cells ran, and the last of them as a ``share`` of the run. ``idle``:
-        the same over all slots. ``harness``: 1 - work / (slots x seconds), where work is data, load,
-        decode, model and fit of the cells measured now, the parts of split cells, and what cells that did
-        not end well took. ``shares``: what ``harness`` is made of; they add up to it. ``work``: what the
-        rest is made of.
+        the same over all slots. ``work``: shares of slots x seconds that any evaluation needs: data, load,
+        decode, model and fit of the cells measured now, the parts of split cells, what cells that did not
+        end well took, and those that were interrupted. ``harness``: what is neither work nor idle.
+        ``shares``: what that is made of; they add up to it.
         """
         now = self._clock()
         with self._lock:
@@ -150,10 +150,11 @@ class Timing:
                 sum(s[key] for s in slots.values()) for key in ("busy", "idle", "starting")
             )
             work = {name: self._walls[name] for name in WORK} | {"parts": self._parts, "failed": self._lost}
-            harness = max(0.0, 1 - sum(work.values()) / whole)
+            work["interrupted"] = sum(max(0.0, last - s.since) for s in self._slots.values() if s.job)
+            harness = max(0.0, 1 - (sum(work.values()) + idle) / whole)
             before = many * (self._earlier + began - self._made)
             own = {START: before + starting, **{name: self._walls[name] for name in OWN}}
-            own |= {END: many * (over - last), IDLE: idle}
+            own[END] = many * (over - last)
             own |= {name: many * spent for name, spent in self._parent.items()}
             shares = {name: spent / whole for name, spent in own.items()}
             return {
