@@ -104,6 +104,29 @@ def test_names_that_leave_the_folder(name: str, tmp_path: Path) -> None:
     assert "leaves its folder; nothing was unpacked" in complaint(forged(tmp_path / "bad", (name, b"x")))
 
 
+@pytest.mark.parametrize(
+    ("names", "told"),
+    [
+        (("a", "a/b"), "member 'a/b' lies below a file"),
+        (("A/b/c", "a/B"), "member 'A/b/c' lies below a file"),
+        (("x" * 300,), "…' is too long"),
+        (("x/" + "\u00e9" * 130,), "…' is too long"),
+        (("y/" * 600 + "z",), "…' is too long"),
+    ],
+)
+def test_names_that_no_folder_can_hold(names: tuple[str, ...], told: str, tmp_path: Path) -> None:
+    message = complaint(forged(tmp_path / "bad", *((name, b"x") for name in names)))
+    assert told in message
+    assert message.endswith("; nothing was unpacked")
+    assert len(message) < len(str(tmp_path)) + 200
+
+
+def test_what_cannot_be_unpacked_names_the_archive(good: Path, tmp_path: Path) -> None:
+    (tmp_path / "out").write_text("a file is in the way")
+    with Archive(good) as archive, pytest.raises(UsageError, match="good cannot be unpacked: "):
+        archive.extract(["c"], tmp_path / "out")
+
+
 @pytest.mark.parametrize("kind", [stat.S_IFLNK, stat.S_IFIFO, stat.S_IFCHR, stat.S_IFDIR])
 def test_what_is_no_plain_file(kind: int, tmp_path: Path) -> None:
     info = zipfile.ZipInfo("link")

@@ -3,6 +3,7 @@
 This is the whole public surface for plugins; everything else is private and may change.
 """
 
+from ptbench.answers import Answer, Worker, lost_record
 from ptbench.cka import Likeness, linear_cka
 from ptbench.claims import Claim, ClaimSet, Measured, Verdict
 from ptbench.copies import Copy, exact_copies
@@ -17,6 +18,7 @@ from ptbench.cut import (
     cut_validation,
 )
 from ptbench.data import Columns, Examples, Predictions, Rows, Split, Task, Unread
+from ptbench.deaths import death, log_end, overdue
 from ptbench.digests import files_state
 from ptbench.environment import installed_versions
 from ptbench.errors import (
@@ -99,6 +101,7 @@ __all__ = [
     "CUT_OPTIONS",
     "UNCUT",
     "Adapter",
+    "Answer",
     "Capability",
     "Cell",
     "Claim",
@@ -179,6 +182,7 @@ __all__ = [
     "Unread",
     "UsageError",
     "Verdict",
+    "Worker",
     "WorkerSpec",
     "Workload",
     "advance",
@@ -189,6 +193,7 @@ __all__ = [
     "cut_positions",
     "cut_rows",
     "cut_validation",
+    "death",
     "exact_copies",
     "failure_of",
     "files_state",
@@ -196,8 +201,11 @@ __all__ = [
     "installed_versions",
     "linear_cka",
     "listening",
+    "log_end",
+    "lost_record",
     "nearest",
     "new_record",
+    "overdue",
     "own_recipe",
     "pareto_points",
     "resident_peak_mb",

@@ -13,7 +13,7 @@ import zipfile
 import zlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from types import TracebackType
 from typing import IO, Any
 
@@ -26,6 +26,8 @@ STORED = (".parquet", ".png", ".gz", ".jpg", ".jpeg", ".safetensors")
 """What is compressed already."""
 CHUNK = 2**20
 MANIFEST_BYTES = 2**28
+NAME_BYTES, PATH_BYTES = 255, 1024
+"""The longest name of a file, and with its folders, that every file system holds."""
 INFLATION, GRACE = 200, 2**28
 """What is unpacked is at most so many times as large as the file, and so many bytes."""
 _NAME = re.compile(r"(?!.*(^|/)\.\.?(/|$))[^/\\:\0-\x1f][^\\:\0-\x1f]*")
@@ -112,13 +114,19 @@ class Archive:
         return [name for name in self.members if name.startswith(start)]
 
     def extract(self, names: Iterable[str], folder: Path, without: str = "") -> None:
-        """Write members below a folder, under their names ``without`` what these begin with."""
-        for name in names:
-            path = folder / name.removeprefix(without)
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with self._zip.open(name) as source, path.open("xb") as target:
-                while chunk := source.read(CHUNK):
-                    target.write(chunk)
+        """Write members below a folder, under their names ``without`` what these begin with.
+
+        Raises `UsageError` where they cannot be written.
+        """
+        try:
+            for name in names:
+                path = folder / name.removeprefix(without)
+                path.parent.mkdir(parents=True, exist_ok=True)
+                with self._zip.open(name) as source, path.open("xb") as target:
+                    while chunk := source.read(CHUNK):
+                        target.write(chunk)
+        except OSError as error:
+            raise UsageError(f"{self.path} cannot be unpacked: {error.strerror or error}") from None
 
     def _check(self) -> tuple[Mapping[str, Any], Mapping[str, Member]]:
         infos = self._zip.infolist()
@@ -157,6 +165,11 @@ class Archive:
         folded = {name.casefold() for name in names}
         if len(folded) < len(names):
             raise UsageError(f"{self.path}: two members have one name; nothing was unpacked")
+        for name in names:
+            if _is_long(name):
+                raise UsageError(f"{self.path}: the name of member '{name[:40]}…' is too long; nothing was unpacked")
+            if any(str(above) in folded for above in PurePosixPath(name.casefold()).parents):
+                raise UsageError(f"{self.path}: member {name!r} lies below a file; nothing was unpacked")
         size = self.path.stat().st_size
         unpacked = sum(info.file_size for info in infos)
         if sum(info.compress_size for info in infos) > size or unpacked > INFLATION * size + GRACE:
@@ -190,6 +203,11 @@ def _add(archive: zipfile.ZipFile, name: str, content: bytes | Path) -> None:
     with content.open("rb") as source, archive.open(info, "w", force_zip64=info.file_size > 2**30) as target:
         while chunk := source.read(CHUNK):
             target.write(chunk)
+
+
+def _is_long(name: str) -> bool:
+    longest = max(len(part.encode("utf-8", "replace")) for part in name.split("/"))
+    return longest > NAME_BYTES or len(name.encode("utf-8", "replace")) > PATH_BYTES
 
 
 def _measured(content: bytes | Path) -> Member:

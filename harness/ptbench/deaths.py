@@ -1,4 +1,4 @@
-"""How a worker process died, in words: the signal or exit code, who killed it, and what it said last."""
+"""Why a worker gave no answer, in words: how its process died, who killed it, and what it said last."""
 
 from __future__ import annotations
 
@@ -38,22 +38,31 @@ class OomKills:
         return any(now > before for now, before in zip(self.counts, earlier.counts, strict=False))
 
 
-def death(code: int, log: str, *, starved: bool) -> Failure:
+def death(how: int | str, log: str, *, starved: bool = False) -> Failure:
     """Return what a dead worker makes of its job.
 
-    ``code`` is its exit code, negative for a signal; ``log`` the end of what the job said; ``starved``: the
-    kernel killed somebody for want of memory meanwhile.
+    ``how`` is its exit code, negative for a signal, or how it died in words where no code is known; ``log``
+    the end of what the job said; ``starved``: the kernel killed somebody for want of memory meanwhile.
     """
-    how = f"killed by {_signal_name(-code)}" if code < 0 else f"exit code {code}"
-    if code == -signal.SIGKILL and starved:
+    killed = how == -signal.SIGKILL
+    if isinstance(how, int):
+        how = f"killed by {_signal_name(-how)}" if how < 0 else f"exit code {how}"
+    if killed and starved:
         error = f"{how}: the kernel did it, since the machine's memory (or the container's) was used up"
         return Failure(Status.OOM, error, f"{SMALLER}, or fewer slots; now {held_memory(gpu=False)}")
     last = _last_word(log)
     if "std::bad_alloc" in log or "can't allocate memory" in log:
         return Failure(Status.OOM, f"{how}: {last}", f"{SMALLER}; now {held_memory(gpu=False)}")
-    if code == -signal.SIGKILL:
+    if killed:
         return Failure(Status.CRASHED, f"{how}, sent from outside", "--retry-failed tries it again")
     return Failure(Status.CRASHED, f"{how}: {last}" if last else how, AGAIN)
+
+
+def overdue(limit: float, phase: str = "") -> Failure:
+    """Return what becomes of a job that was ended after ``limit`` seconds, in the phase that it was in."""
+    where = f", it was in phase '{phase}'" if phase else ""
+    advice = "give it more time, or fewer rows (limit); the end of the log shows what it was doing"
+    return Failure(Status.TIMEOUT, f"ended after {limit:g} s, the most a cell may take{where}", advice)
 
 
 def log_end(path: Path) -> str:

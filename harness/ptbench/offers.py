@@ -386,5 +386,7 @@ class Executor(Offer):
     """Whether cells run in this very process, so that a crash or a hang is that of the run."""
     splits: bool = False
     """Whether its workers share the folder of the run, so that a cell can be split among them."""
+    offline: bool = False
+    """Whether it works without the network; ``--offline`` refuses it otherwise."""
     slots: Callable[[str, Mapping[str, Any]], tuple[Slot, ...] | None] | None = None
     """The slots for ``--devices`` and its options, where they are not those of this machine; else None."""

@@ -18,7 +18,7 @@ import sys
 from types import FrameType
 from typing import Any
 
-from ptbench.errors import PtbenchError, UsageError
+from ptbench.errors import PtbenchError
 
 SWITCHES = {
     "HF_HUB_OFFLINE": "1",
@@ -31,8 +31,6 @@ SWITCHES = {
     "NO_ALBUMENTATIONS_UPDATE": "1",
 }
 """What libraries are told by their own means, so that they look into their caches and do not ask."""
-EXECUTORS = ("serial", "local")
-"""The executors whose workers are processes of this machine."""
 
 _FAMILIES = (socket.AF_INET, socket.AF_INET6)
 _HERE = __name__
@@ -61,18 +59,6 @@ def seal() -> None:
 def sealed() -> bool:
     """Return whether this process is sealed."""
     return _sealed
-
-
-def check_local_executor(name: str) -> None:
-    """Raise `UsageError` for an executor that reaches its workers through the network.
-
-    >>> check_local_executor("local")
-    """
-    if name not in EXECUTORS:
-        raise UsageError(
-            f"--offline opens no socket, and executor '{name}' reaches its workers through the network; "
-            f"use --executor {EXECUTORS[-1]}, or leave --offline out"
-        )
 
 
 def _guard(event: str, arguments: tuple[Any, ...]) -> None:

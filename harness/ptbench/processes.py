@@ -104,6 +104,7 @@ class Process:
         """Readable once it is dead, where the system has such a thing."""
         self._send(sys.path)
         self._send(spec)
+        self._send(slot.name)
 
     @property
     def pid(self) -> int:

@@ -110,14 +110,32 @@ def tidy(report: Report) -> pd.DataFrame:
 
 def tidy_rows(report: Report) -> Iterator[list[Any]]:
     """Yield the rows of `tidy`, values in the order of `COLUMNS`."""
+    for before, scores, after in _rows(report):
+        for score in scores:
+            yield _printable([*before, *score, *after])
+
+
+def tidy_lines(report: Report) -> Iterator[str]:
+    """Yield `tidy` as lines of CSV (`write_csv`), the head first; lone surrogates are left to the file."""
+    texts = _Texts()
+    yield texts.line(list(COLUMNS)) + "\n"
+    for before, scores, after in _rows(report):
+        start, end = texts.line(before), texts.line(after)  # once for all scores of a cell
+        for score in scores:
+            yield f"{start},{texts.line(score)},{end}\n"
+
+
+def _rows(report: Report) -> Iterator[tuple[list[Any], list[list[Any]], list[Any]]]:
+    """Yield for each record what its rows begin with, what each has of its metric, and what they end with."""
     stand = {(s.task, s.metric, s.model, s.protocol): s for s in report.standings}
     front = pareto_front(report)
     for record in ordered(report):
         task, model, label = entry = record.task, record.model, record.label
-        before, after = _printable(_before_score(record)), _printable(_after_score(record))
-        for score in record.scores or (None,):
-            standing = stand.get((task, score.metric, model, label)) if score else None
-            yield [*before, *_printable(_of_score(record, score, standing, entry in front)), *after]
+        scores = [
+            _of_score(record, score, stand.get((task, score.metric, model, label)), entry in front)
+            for score in record.scores
+        ]
+        yield _before_score(record), scores or [_of_score(record, None, None, False)], _after_score(record)
 
 
 def leaderboard(report: Report) -> pd.DataFrame:
@@ -196,21 +214,27 @@ def write_csv(file: TextIO, header: Iterable[str], rows: Iterable[Sequence[Any]]
     """Write a table as CSV with bare numbers and inert text; what is None or NaN is empty."""
     texts = _Texts()
     for row in chain((list(header),), rows):
-        fields = [
-            ""
-            if value is None or value != value  # noqa: PLR0124  (NaN)
-            else texts[value]
-            if isinstance(value, str)
-            else _quoted(str(value))
-            for value in row
-        ]
-        file.write(",".join(fields) + "\n")
+        file.write(texts.line(row) + "\n")
 
 
 class _Texts(dict[str, str]):
     """Texts as CSV has them: most stand in many rows, and are looked through once."""
 
     MOST = 10_000
+
+    def line(self, row: Iterable[Any]) -> str:
+        return ",".join(
+            [
+                self[value]
+                if isinstance(value, str)
+                else ""
+                if value is None or value != value  # noqa: PLR0124  (NaN)
+                else str(value)
+                if isinstance(value, (int, float))
+                else _quoted(str(value))
+                for value in row
+            ]
+        )
 
     def __missing__(self, text: str) -> str:
         if len(self) >= self.MOST:

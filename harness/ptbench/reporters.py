@@ -11,16 +11,16 @@ from ptbench.records import Report
 
 
 def _csv(report: Report, folder: Path) -> Sequence[Path]:
-    from ptbench.report import COLUMNS, leaderboard_rows, tidy_rows, write_csv
+    from ptbench.report import leaderboard_rows, tidy_lines, write_csv
 
     tidy, board = folder / "report.csv", folder / "leaderboard.csv"
-    for path, header, rows in (
-        (tidy, COLUMNS, tidy_rows(report)),
-        (board, best.columns, best.itertuples(index=False, name=None)),
-    ):
+    for path in (tidy, board):
         part = part_of(path)
         with part.open("w", encoding="utf-8", errors="backslashreplace", newline="") as file:
-            write_csv(file, header, rows)
+            if path == tidy:
+                file.writelines(tidy_lines(report))
+            else:
+                write_csv(file, *leaderboard_rows(report))
         part.replace(path)
     return [tidy, board]
 

@@ -55,7 +55,7 @@ class Schedule:
     On one slot models come in the order of the jobs given, and the cells of a model together. On several
     slots a slot stays with its model as long as there is work for it. After that it takes the model with
     the most work that nobody has begun, or helps with one that would else last longer than all the rest.
-    A cell that would hold all others is split.
+    A cell that would hold all others is split, and one whose time is guessed as soon as it might.
     """
 
     def __init__(self, jobs: Sequence[Job], slots: int, *, split: bool = False) -> None:
@@ -307,7 +307,7 @@ class Schedule:
         known = model.factors.get(protocol)
         if known is None or pace.seen - known[1] > FRESH * pace.seen:
             known = model.factors[protocol] = pace.factor(model.who(protocol)), pace.seen
-        return max(known[0], model.late.get(protocol, 0.0))
+        return max(known[0], model.late.get(protocol, 0.0)) if model.late else known[0]
 
 
 def _top(models: list[Model]) -> Model | None:

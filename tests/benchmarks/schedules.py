@@ -14,10 +14,11 @@ Nights:
 With times known, jobs carry what they take. With times unknown the jobs of ``glue_lite`` carry what
 `ptbench.runner.estimates` guessed for them without records (`GUESSES`), and those of synthetic nights what
 they take times log-normal errors: 0.5 in common (the machine), 0.5 for a model, 0.4 for a protocol, 0.35 for
-features and for a cell (whatever its seed), 0.5 for loading (standard deviations of the logarithm), and models
-without a network are guessed too high by a factor of e^1.2, give or take 1. For networks in ``glue_lite`` and ``vision_lite``
-(20 cells, 9 models) the logarithm of recorded over guessed time has a standard deviation of 0.4 in all,
-between -0.6 and 0.6, fine-tuning 0.6 below probes; for TF-IDF in ``glue_lite`` a mean of -1.2 and 1.1.
+features and for a cell (whatever its seed), 0.5 for loading (standard deviations of the logarithm), and
+models without a network are guessed too high by a factor of e^1.2, give or take 1. For networks in
+``glue_lite`` and ``vision_lite`` (20 cells, 9 models) the logarithm of recorded over guessed time has a
+standard deviation of 0.4 in all, between -0.6 and 0.6, fine-tuning 0.6 below probes; for TF-IDF in
+``glue_lite`` a mean of -1.2 and 1.1.
 The errors here are wider than those of networks, since two suites are few.
 
 Two bounds, neither of which any schedule can beat. `lower_bound`: all necessary work over the slots, each

@@ -218,7 +218,9 @@ def _remarks(report: Report) -> Iterator[RenderableType]:
         yield Text(f"{len(reused):,} {verb} measured in earlier runs: {runs}", style="dim")
     everyone = {record.model for record in report.records if record.status is Status.OK}
     if report.run.get("status") != "finished":
-        yield Text(f"this run has not finished: {len(report.records)} of {report.run.get('cells')} cells")
+        why = "stopped at a cell that did not end well: " if report.run.get("status") == "stopped" else ""
+        done = f"{len(report.records)} of {report.run.get('cells')} cells"
+        yield Text(f"this run has not finished: {why}{done}; the same command goes on with it")
     for note, places in _notes(report).items():
         tasks = [task for found in places.values() for task in found]
         if set(places) == everyone:

@@ -99,7 +99,8 @@ def conduct(
             with closing(execution.executor.run(workload)) as running:  # type: ignore[type-var]
                 for record in running:
                     keep(replace(record, identity=settled_identity(by_id[record.cell], plan, catalog)))
-                    if execution.fail_fast and record.status is not Status.OK:
+                    bad = record.status is not Status.OK
+                    if bad and execution.fail_fast and not workload.schedule.over:
                         status = "stopped"
                         break
             if status != "stopped":

@@ -25,8 +25,8 @@ PARAMETER_RATES = {"cpu": 1e-10, "cuda": 3e-12}
 """Seconds per row and parameter: an encoder of texts, on two cores (measured) and on a large GPU (from its
 peak, at a third of it)."""
 LIGHT_RATE = 0.0005
-"""Seconds per row of a head, or of a model without known parameters: TF-IDF took 0.00003 to 0.001. On the high
-side, since what is thought too short is begun too late."""
+"""Seconds per row of a head, or of a model without known parameters: TF-IDF took 0.00003 to 0.001. On the
+high side, since what is thought too short is begun too late."""
 EMPTY_RATE = 3e-6
 """Seconds per row of a model that has no parameters at all and answers without features (majority)."""
 LOAD_FIXED, LOAD_RATE = 0.1, 1e-8

@@ -10,7 +10,6 @@ from typing import Any
 from ptbench.catalog import Catalog
 from ptbench.errors import PtbenchError, SuiteError, UsageError, nearest, printable
 from ptbench.offers import Executor
-from ptbench.offline import check_local_executor
 from ptbench.slots import Slot, find_slots
 from ptbench.suite import RUN_KEYS, Suite
 from ptbench.values import has_type, type_names
@@ -68,8 +67,11 @@ def find_execution(
         executor = catalog.get(Executor, name)
     except PtbenchError as error:
         raise SuiteError([f"{where.get('executor', suite.path)} key 'executor': {error}"]) from None
-    if offline:
-        check_local_executor(name)
+    if offline and not (executor.offline or executor.here):
+        raise UsageError(
+            f"executor '{name}' does not say that it works without the network (Executor.offline); "
+            "with --offline use --executor local"
+        )
     devices, timeout = table.pop("devices", "auto"), table.pop("timeout", None)
     canonical = bool(table.pop("canonical", False))
     if canonical and executor.here and os.environ.get("OMP_NUM_THREADS") != "1":

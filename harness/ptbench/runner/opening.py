@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ptbench.journal import read_records
 from ptbench.records import Record, Status
 from ptbench.runner.execution import Execution
 from ptbench.runner.plan import Plan
@@ -58,7 +57,7 @@ def opened(
     if run.continued:
         fresh = fresh or read_run(run.folder).get("fresh") is True
         found = find_finished(plan, results, run.folder, retry_failed=retry_failed, fresh=fresh)
-        if _outdated(run.folder, found):
+        if _outdated(found):
             run.lock.release()
             run = open_run(results, suite, request, fresh=True)
     if not run.continued:
@@ -67,10 +66,10 @@ def opened(
         yield Opened(run.folder, found.adopted(run.folder), found.seen, request, run.continued, fresh)
 
 
-def _outdated(folder: Path, found: Finished) -> bool:
+def _outdated(found: Finished) -> bool:
     """Whether a run holds what would come out differently now: one table must not mix the two.
 
     What of it serves is taken over into a new run, as from any earlier one.
     """
-    measured = {r.cell for r in read_records(folder) if r.status is Status.OK}
+    measured = {r.cell for r in found.own if r.status is Status.OK}
     return not measured <= found.cells.keys()

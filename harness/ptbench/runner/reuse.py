@@ -70,6 +70,8 @@ class Finished:
     """By the id of the cell: ``new``, ``weights changed``, ``failed before: …``."""
     seen: Sequence[Record] = ()
     """Every record that was read, the newest run first: what cells took tells what they will take."""
+    own: Sequence[Record] = ()
+    """Those of the run that goes on."""
 
     def adopted(self, folder: Path) -> dict[str, Record]:
         """Bring all that lies elsewhere into the folder of this run; return every record, by cell.
@@ -114,9 +116,10 @@ def find_finished(
     found: dict[str, Found] = {}
     ids: dict[str, tuple[Record, Path]] = {}
     addresses: dict[Address, tuple[Record, Path]] = {}
-    own = [EarlierRun(this_run, journal.read_records(this_run))] if this_run else []
+    own = journal.read_records(this_run) if this_run else []
+    going_on = [EarlierRun(this_run, own)] if this_run else []
     seen: list[Record] = []
-    for run in chain(own, earlier_runs(results, plan.suite.name, but=this_run)):
+    for run in chain(going_on, earlier_runs(results, plan.suite.name, but=this_run)):
         here = run.folder == this_run
         seen += run.records
         for record in run.records:
@@ -137,7 +140,7 @@ def find_finished(
         if cell not in found:
             last = ids.get(cell) or addresses.get(_address(planned.cell))
             why[cell] = FRESH if fresh else _why(planned, *last, this_run) if last else "new"
-    return Finished({cell: found[cell] for cell in cells if cell in found}, why, seen)
+    return Finished({cell: found[cell] for cell in cells if cell in found}, why, seen, own)
 
 
 def earlier_runs(results: Path, suite: str, but: Path | None = None) -> Iterator[EarlierRun]:
