@@ -130,6 +130,10 @@ def _segfault() -> None:
     ctypes.string_at(0)
 
 
+def _interrupt() -> None:
+    raise KeyboardInterrupt
+
+
 def _in_embed() -> None:
     enter("embed")
     time.sleep(600)
@@ -147,6 +151,7 @@ DEEDS: dict[str, Callable[[], dict[str, Any] | None]] = {
     "close everything": _close_everything,
     "segfault": _segfault,
     "hang": _in_embed,
+    "interrupt": _interrupt,
     "wait": lambda: time.sleep(0.7),
     "say": lambda: print("said by Python\n" * 1000),
     "print": lambda: os.system("echo said by a child") and None,

@@ -130,6 +130,89 @@ def test_data_is_left_out_where_it_is_large_or_unwanted(
     assert data["files"]["reviews.csv"]["bytes"] == size
 
 
+def test_what_is_hidden_or_lies_outside_is_left_out(
+    ptbench: Ptbench, run: Path, suite: Path, tmp_path: Path
+) -> None:
+    """Only plain files of the suite's folder go into a bundle; of all else the name is told."""
+    outside = tmp_path.parent / f"{tmp_path.name}-outside"
+    (outside / "deep").mkdir(parents=True)
+    (outside / "secret.csv").write_text("not yours")
+    base, data = suite.parent, suite.parent / "d"
+    (data / "sub" / ".git").mkdir(parents=True)
+    for name, text in (
+        ("a.csv", "a"),
+        ("sub/b.csv", "b"),
+        (".env", "not mine"),
+        ("sub/.git/config", "not mine"),
+    ):
+        (data / name).write_text(text)
+    (base / ".hidden.csv").write_text("not mine")
+    (data / "inside.csv").symlink_to(base / "reviews.csv")
+    (data / "to_hidden.csv").symlink_to(base / ".hidden.csv")
+    (data / "secret.csv").symlink_to(outside / "secret.csv")
+    (data / "deep").symlink_to(outside / "deep")
+    (data / "inner").symlink_to(data / "sub")
+    (data / "gone.csv").symlink_to(outside / "gone")
+    (data / "loop").symlink_to(data / "loop")
+    (base / "link.csv").symlink_to(outside / "secret.csv")
+    os.mkfifo(data / "pipe")
+    (run / "logs").mkdir(exist_ok=True)
+    (run / "logs" / "x.log").symlink_to(outside / "secret.csv")
+    facts = json.loads((run / "run.json").read_text("utf-8"))
+    refs = ("folder:d", "file:link.csv", f"file:{outside}/secret.csv", "file:.hidden.csv")
+    tables = "".join(f'[tasks.t{n}]\nadapter = "x"\ndata = "{ref}"\n' for n, ref in enumerate(refs))
+    (run / "run.json").write_text(json.dumps({**facts, "text": facts["text"] + tables}), "utf-8")
+    done = ptbench("bundle", run, "--base", base, "-o", tmp_path / "x.ptbundle")
+    assert done.code == 0, done.err
+    inside = members(tmp_path / "x.ptbundle")
+    assert {name for name in inside if name.startswith("data/")} == {
+        "data/reviews.csv", "data/d/a.csv", "data/d/sub/b.csv", "data/d/inside.csv",
+    }  # fmt: skip
+    assert "run/logs/x.log" not in inside
+    assert not any(b"not mine" in content or b"not yours" in content for content in inside.values())
+    for name, why in (
+        ("d/.env", "is hidden"),
+        ("d/sub/.git", "is hidden"),
+        ("d/to_hidden.csv", "is a link to what is hidden"),
+        ("d/secret.csv", "is a link out of the suite's folder"),
+        ("d/deep", "is a link out of the suite's folder"),
+        ("d/inner", "is a link to a folder"),
+        ("d/gone.csv", "is a link out of the suite's folder"),
+        ("d/loop", "is no plain file"),
+        ("d/pipe", "is no plain file"),
+        ("link.csv", "is a link out of the suite's folder"),
+        (".hidden.csv", "is hidden"),
+        (f"{outside}/secret.csv", "lies outside the suite's folder"),
+    ):
+        assert f"note: left out: {name} {why}" in done.out
+    told = json.loads(ptbench("bundle", run, "--base", base, "-o", tmp_path / "y", "--json").out)
+    assert len(told["left_out"]) == 12
+
+
+def test_what_a_run_has_lost_is_told(ptbench: Ptbench, run: Path, tmp_path: Path) -> None:
+    file, records = tmp_path / "x.ptbundle", run / "records.jsonl"
+    for path in (run / "predictions").iterdir():
+        path.unlink()
+    done = ptbench("bundle", run, "-o", file)
+    assert done.code == 0, done.err
+    assert "warning: 2 files that records name are gone, such as predictions/" in done.out
+    assert "replay cannot compare them" in done.out
+    lines = records.read_bytes().splitlines(keepends=True)
+    records.write_bytes(lines[0])
+    done = ptbench("bundle", run, "-o", file)
+    assert done.code == 0
+    assert "warning: run.json says finished, 2 cells; 1 record can be read" in done.out
+    file.unlink()
+    for damaged in (b"", bytes(300), lines[0][:40]):
+        records.write_bytes(damaged)
+        done = ptbench("bundle", run, "-o", file)
+        assert done.code == 2
+        assert "run.json says finished, 2 cells; 0 records can be read from records.jsonl" in done.err
+    records.unlink()
+    assert ptbench("bundle", run, "-o", file).code == 2
+    assert not file.exists()
+
+
 def test_the_command_line_of_bundle(
     ptbench: Ptbench, run: Path, suite: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -194,6 +277,66 @@ def test_predictions_that_differ(ptbench: Ptbench, packed: Path, tmp_path: Path)
     assert all(0 < cell["changed"] <= cell["rows"] == 23 for cell in told["cells"])
 
 
+def test_predictions_that_cannot_be_compared(
+    ptbench: Ptbench, run: Path, suite: Path, tmp_path: Path
+) -> None:
+    one, other = sorted((run / "predictions").iterdir())
+    one.unlink()
+    other.write_bytes(b"no parquet")
+    packed = bundle(run, tmp_path / "b", base=suite.parent).path
+    done = ptbench("replay", packed, "--output", tmp_path / "again", "--executor", "serial", "--quiet")
+    assert done.code == 0, done.err
+    assert done.out.count("not compared") == 2
+    assert "same scores: its predictions are not in the bundle" in done.out
+    assert "same scores: its predictions in the bundle cannot be read" in done.out
+    assert "all 23 equal" not in done.out
+    assert "ptbench-replay" not in done.out
+
+
+def test_data_that_is_not_in_the_bundle(ptbench: Ptbench, run: Path, suite: Path, tmp_path: Path) -> None:
+    packed = bundle(run, tmp_path / "b", base=suite.parent, data=False).path
+    done, told = replayed(ptbench, packed, tmp_path)
+    assert done.code == 1
+    hint = "task 'mine': reviews.csv is not in the bundle: --base DIR names the folder it lies in"
+    assert all(hint in cell["reason"] for cell in told["cells"])
+    assert all(hint in problem for problem in told["problems"])
+    assert "ptbench-replay" not in done.out
+    checked = ptbench("replay", packed, "--check")
+    assert checked.code == 1
+    assert "is whole: 8 members, 2 cells; 2 of them could not run here" in checked.out
+    assert "ptbench-replay" not in checked.out
+    assert json.loads(ptbench("replay", packed, "--check", "--json").out)["could_not_run"] == 2
+    assert ptbench("replay", packed, "--check", "--base", suite.parent).code == 0
+
+
+def test_other_code_of_the_same_version(ptbench: Ptbench, packed: Path, tmp_path: Path) -> None:
+    records = members(packed)["run/records.jsonl"].decode()
+    (digest,) = {
+        item.partition(" = ")[2]
+        for line in records.splitlines()
+        for item in json.loads(line)["identity"]["code of ptbench"].split("; ")
+        if item.startswith("source of ptbench = ")
+    }
+    older = altered(packed, tmp_path / "b", records=records.replace(digest, "f" * len(digest)).encode())
+    done = ptbench("replay", older, "--check", "--json")
+    assert done.code == 0, done.err
+    (found,) = json.loads(done.out)["differences"]
+    assert found == {"what": "source of ptbench", "then": "f" * 12, "now": digest[:12]}
+    shown = ptbench("replay", packed, "--check").out
+    assert "nothing differs here: Python, packages, plugins, code, machine, device, data" in shown
+
+
+def test_a_suite_that_reads_what_lies_on_this_machine(
+    ptbench: Ptbench, packed: Path, suite: Path, tmp_path: Path
+) -> None:
+    text = suite.read_text("utf-8").replace("file:reviews.csv", f"file:{suite.parent}/reviews.csv")
+    own = altered(packed, tmp_path / "b", suite=text.encode())
+    told = f"the suite reads what lies on this machine, not in the bundle: {suite.parent}/reviews.csv"
+    assert f"warning: {told}" in ptbench("replay", own, "--check").out
+    assert json.loads(ptbench("replay", own, "--check", "--json").out)["warnings"] == [told]
+    assert "warning" not in ptbench("replay", packed, "--check").out
+
+
 def test_what_could_not_run(ptbench: Ptbench, packed: Path, suite: Path, tmp_path: Path) -> None:
     empty = tmp_path / "empty"
     empty.mkdir()
@@ -255,7 +398,17 @@ evil = {{ ref = "checkpoint:{tmp_path}/w.pth", architecture = "os:abort", size =
         ),
         ({"lock": b"["}, "is no bundle of a run"),
         ({"records": None}, "has no run/records.jsonl"),
-        ({"records": b"{}\n{}\n"}, "is no record"),
+        ({"records": b"{}\n{}\n"}, "b: records.jsonl, line 1: is no record"),
+        ({"records": b""}, "has no records: there is nothing to compare with"),
+        ({"records": b"[" * 100_000 + b"\n"}, "b is no bundle of a run: records.jsonl"),
+        ({"records": 1, "cell": []}, "b is no bundle of a run: records.jsonl: "),
+        ({"records": 1, "model": 3}, "b is no bundle of a run: records.jsonl: model"),
+        ({"records": 1, "files": [3]}, "b is no bundle of a run: records.jsonl: files"),
+        ({"records": 1, "identity": {"code of x": 3}}, "b is no bundle of a run: records.jsonl: identity"),
+        ({"records": 1, "scores": [3]}, "b: records.jsonl, line 1: is no record"),
+        ({"records": 1, "n": "many"}, "b is no bundle of a run: records.jsonl: n"),
+        ({"run": b'{"request": [3]}'}, "b is no bundle of a run: run.json: request"),
+        ({"run": b'{"request": {"precision": 3}}'}, "b is no bundle of a run: run.json: request"),
         ({"suite": b"= 3"}, "is no bundle of a run"),
         ({"run": b"[]"}, "is no bundle of a run"),
     ],
@@ -263,9 +416,13 @@ evil = {{ ref = "checkpoint:{tmp_path}/w.pth", architecture = "os:abort", size =
 def test_a_bundle_of_nothing(
     changes: dict[str, Any], told: str, ptbench: Ptbench, packed: Path, tmp_path: Path
 ) -> None:
+    if changes.get("records") == 1:  # a record with other fields
+        first = json.loads(members(packed)["run/records.jsonl"].splitlines()[0]) | changes
+        changes = {"records": json.dumps({**first, "records": 0}).encode() + b"\n"}
     done = ptbench("replay", altered(packed, tmp_path / "b", **changes), "--check")
     assert done.code == 2
     assert told in done.err
+    assert "ptbench-replay" not in done.err
     assert done.err.count("\n") == 1
 
 

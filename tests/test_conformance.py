@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import sys
+from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -11,6 +14,8 @@ import pytest
 
 import ptbench
 from ptbench import executors, reporters, testing
+from tests import executor_workers
+from tests.test_docs import PAGES, blocks
 
 
 @pytest.mark.parametrize("name", ["ptbench.builtin", "ptbench_hf", "ptbench_lite", "ptbench_sklearn"])
@@ -22,6 +27,52 @@ def test_the_built_in_executor_and_reporter_conform(tmp_path: Path) -> None:
     testing.check_executor(executors.SERIAL)
     written = testing.check_reporter(reporters.CSV, tmp_path)
     assert "'=cmd()" in written[0].read_text()
+
+
+@pytest.fixture
+def spooled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """The module of the guide, where its workers find it too."""
+    (code,) = blocks(PAGES / "ptbench_executors.md", "python")
+    (tmp_path / "spooled.py").write_text(code, "utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path), str(PAGES.parents[2])]))
+    yield import_module("spooled")
+    del sys.modules["spooled"]
+
+
+def test_the_guides_executor_keeps_all_promises(spooled: Any) -> None:
+    assert not spooled.EXECUTOR.here
+    testing.check_executor(spooled.EXECUTOR, timeout=2.0)
+
+
+def test_the_guides_executor_says_what_became_of_cells(spooled: Any, tmp_path: Path) -> None:
+    def run(make: str, *deeds: str, timeout: float | None = None) -> list[ptbench.Record]:
+        folder = tmp_path / make
+        folder.mkdir()
+        work = executor_workers.jobs(*deeds)
+        worker = ptbench.WorkerSpec(f"tests.executor_workers:{make}", "r1", str(folder))
+        slot = ptbench.Slot("cpu:0")
+        given = ptbench.Workload(ptbench.Schedule(work, 1), (slot,), worker, folder, timeout)
+        records = list(spooled.EXECUTOR.run(given))
+        assert [record.slot for record in records] == ["cpu:0"] * len(deeds)
+        assert not list(folder.glob("spool-*"))
+        return sorted(records, key=lambda record: record.seed)
+
+    segfault, words, hang, interrupt, fine = run(
+        "make_evaluator", "segfault", "last words", "hang", "interrupt", "print", timeout=3.0
+    )
+    assert segfault.error.startswith("killed by SIGSEGV: in string_at, __init__.py, line ")
+    assert words.error == "exit code 7: no licence was found"
+    assert hang.error == "ended after 3 s, the most a cell may take"
+    assert "in _in_embed" in (tmp_path / "make_evaluator" / hang.log).read_text()
+    assert (interrupt.status, interrupt.error) == (ptbench.Status.FAILED, "KeyboardInterrupt")
+    assert (fine.status, fine.advice) == (ptbench.Status.OK, "")
+    assert (tmp_path / "make_evaluator" / fine.log).read_text() == "said by a child\n"
+
+    for record in run("no_such_function", "", ""):
+        assert record.status is ptbench.Status.FAILED
+        assert record.error.startswith("no worker could be started: AttributeError: ")
+        assert "Traceback" in (tmp_path / "no_such_function" / record.log).read_text()
 
 
 def embedder(embed: Any) -> ptbench.Provider:

@@ -38,6 +38,9 @@ def fetch(request, told):
     path = place(request)
     if path.name == "broken":
         raise ModelError(f"{request.reference}: the server is on holiday")
+    if path.parent.name == "away":
+        name, revision = request.reference.name, request.reference.revision
+        raise ModelError(f"{name}@{revision} is not here, and the hub is away: hub get {name} --revision {revision}")
     if path.name == "bug":
         return 1 / 0
     if path.name == "forgetful":
@@ -147,6 +150,20 @@ def test_what_fails_costs_itself_alone(far: Path) -> None:
     assert "note: late:one: its plugin brings it when a cell runs, and not before" in shown.stdout
     assert shown.stderr == ""
     assert called(far, ["late:one"], "fetch").returncode == 0
+
+
+def test_what_fails_for_one_reason_is_told_once(far: Path) -> None:
+    names = [f"away/{letter * 3}@{number}234567" for number, letter in enumerate("abcd", start=1)]
+    done = called(far, [f"far:{name}" for name in names] + ["far:bug", "far:broken"], "fetch", "--quiet")
+    assert done.returncode == 1
+    assert [line for line in done.stdout.splitlines() if line.startswith("error: ")] == [
+        "error: far:away/aaa@1234567 is not here, and the hub is away: hub get away/aaa --revision 1234567 "
+        "(and 3 more for the same reason: m1, m2, m3)",
+        "error: far:bug: ZeroDivisionError: division by zero",
+        "error: far:broken: the server is on holiday",
+    ]
+    told = json.loads(called(far, [f"far:{name}" for name in names], "fetch", "--json").stdout)["items"]
+    assert [item["error"].count("away/") for item in told[:4]] == [2] * 4
 
 
 def test_a_wrong_suite_brings_nothing(ptbench: Ptbench, written: Written) -> None:

@@ -16,6 +16,7 @@ import pytest
 
 from ptbench import UsageError
 from ptbench.catalog import load_catalog
+from ptbench.failures import failure_of
 from ptbench.runner.execution import find_execution
 from ptbench.suite import load_suite
 from tests.conftest import Written
@@ -23,6 +24,8 @@ from tests.conftest import Written
 CALL = [sys.executable, "-c", "from ptbench.cli import main; main()"]
 FILTERED = sys.platform == "linux" and platform.machine() in ("x86_64", "aarch64")
 FETCH = "run `ptbench fetch SUITE` with a network first"
+WITHIN = "within this machine too no network socket is opened: leave --offline out if it needs one"
+EITHER = f"{FETCH}, or leave --offline out if it stays within this machine"
 
 
 def sealed(body: str, folder: Path) -> str:
@@ -54,19 +57,23 @@ def tried(call):
 
 
 @pytest.mark.parametrize(
-    ("call", "what"),
+    ("call", "what", "advice"),
     [
-        ("socket.create_connection(('example.org', 80))", "to reach example.org:80"),
-        ("urllib.request.urlopen('https://example.org/x')", "to reach example.org:443"),
-        ("socket.getaddrinfo(b'example.org', None)", "to reach example.org"),
-        ("socket.gethostbyname('example.org')", "to reach example.org"),
-        ("socket.socket(socket.AF_INET, socket.SOCK_DGRAM)", "to open a network socket"),
-        ("socket.socket(socket.AF_INET6)", "to open a network socket"),
-        ("socket.create_server(('127.0.0.1', 0))", "to open a network socket"),
+        ("socket.create_connection(('example.org', 80))", "to reach example.org:80", FETCH),
+        ("urllib.request.urlopen('https://example.org/x')", "to reach example.org:443", FETCH),
+        ("socket.getaddrinfo(b'example.org', None)", "to reach example.org", FETCH),
+        ("socket.gethostbyname('example.org')", "to reach example.org", FETCH),
+        ("socket.socket(socket.AF_INET, socket.SOCK_DGRAM)", "to open a network socket", EITHER),
+        ("socket.socket(socket.AF_INET6)", "to open a network socket", EITHER),
+        ("socket.create_connection(('127.0.0.1', 80))", "to reach 127.0.0.1:80", WITHIN),
+        ("urllib.request.urlopen('http://localhost:99/x')", "to reach localhost:99", WITHIN),
+        ("socket.getaddrinfo('::1', 99)", "to reach ::1:99", WITHIN),
+        ("socket.gethostbyname('127.example.org')", "to reach 127.example.org", FETCH),
+        ("socket.create_server(('127.0.0.1', 0))", "to open a network socket", EITHER),
     ],
 )
-def test_what_is_refused_and_what_is_said(call: str, what: str, tmp_path: Path) -> None:
-    assert sealed(f"{TRIED}tried(lambda: {call})", tmp_path) == f"{what}; {FETCH}"
+def test_what_is_refused_and_what_is_said(call: str, what: str, advice: str, tmp_path: Path) -> None:
+    assert sealed(f"{TRIED}tried(lambda: {call})", tmp_path) == f"{what}; {advice}"
 
 
 @pytest.mark.parametrize(
@@ -82,7 +89,7 @@ def test_a_socket_from_before_reaches_nobody(call: str, tmp_path: Path) -> None:
     )
     verb = "to listen at" if "bind" in call else "to reach"
     assert done.stdout.startswith(verb)
-    assert done.stdout.strip().endswith(FETCH)
+    assert done.stdout.strip().endswith(WITHIN if "bind" in call else FETCH)
 
 
 def test_who_asked_is_told(tmp_path: Path) -> None:
@@ -127,6 +134,45 @@ def test_executors_that_may_need_the_network_are_refused(suite: Path) -> None:
     pytest.importorskip("ray")
     with pytest.raises(UsageError, match="executor 'ray' does not say that it works without the network"):
         find_execution(loaded, catalog, {"executor": "ray"}, offline=True)
+
+
+@pytest.mark.skipif(not FILTERED, reason="the filter in the kernel is for Linux on x86_64 and aarch64")
+def test_what_to_try_where_a_socket_was_refused(tmp_path: Path) -> None:
+    """Native code and children hear no more than that they may not: the advice says why."""
+    said = sealed(
+        """
+import socket, subprocess, sys
+from ptbench import ModelError
+from ptbench.failures import failure_of
+def advice(call):
+    try:
+        call()
+    except Exception as error:
+        return failure_of(error).advice
+def native():
+    raise OSError(13, "Permission denied")
+def child():
+    code = "import socket; socket.socket()"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    raise ModelError(done.stderr)
+def locked():
+    try:
+        raise PermissionError(13, "Permission denied", "weights.bin")
+    except OSError as error:
+        raise ModelError(f"weights.bin: {error}") from error
+calls = (native, child, locked, lambda: socket.create_connection(("127.0.0.1", 9)),
+         lambda: socket.create_connection(("example.org", 9)))
+print("\\n".join(str(advice(call)) for call in calls))
+""",
+        tmp_path,
+    )
+    native, child, locked, within, far = said.split("\n")
+    assert native == child
+    assert native.startswith("--offline refuses network sockets")
+    assert locked == ""
+    assert within == "leave --offline out if it needs a network socket within this machine"
+    assert far.startswith("`ptbench fetch SUITE` brings what a suite needs")
+    assert failure_of(OSError(13, "Permission denied")).advice == ""  # this process is not sealed
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ After a change of the columns: `python tests/test_results_readme.py`.
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -26,6 +27,15 @@ def table(name: str) -> str:
 @pytest.mark.parametrize("name", TABLES)
 def test_the_dictionary_has_the_columns_of_the_code(name: str) -> None:
     assert table(name) in README.read_text("utf-8")
+
+
+def test_every_file_of_a_run_is_listed_once() -> None:
+    head = README.read_text("utf-8").split("<!-- columns -->")[0]
+    listed = re.findall(r"^\| `([^`]+)` \|", head, re.MULTILINE)
+    assert len({*listed}) == len(listed)
+    assert {"run.json", "records.jsonl", "standings.json", "events.jsonl", "live.json", "replay.json"} <= {
+        *listed
+    }
 
 
 if __name__ == "__main__":

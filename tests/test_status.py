@@ -60,7 +60,7 @@ def test_a_run_that_goes_on_is_shown_with_its_slots(ptbench: Ptbench, run: Path)
     called = ptbench("status", run)
     assert called.code == 0
     lines = called.out.splitlines()
-    assert lines[0].startswith(f"{run}: running, 2 of 4 cells (1 oom), for ")
+    assert lines[0].startswith(f"{run}: running, 2 of 4 cells (1 oom, 1 reused), for ")
     assert f"(process {os.getpid()} on " in lines[0]
     assert lines[1:5] == [
         "1 of 4 cells is finished already (measured in 20261121-101010): reused",
@@ -109,7 +109,7 @@ def test_that_there_is_no_run_is_told(ptbench: Ptbench, tmp_path: Path, place: s
 @pytest.mark.parametrize(
     ("state", "said", "code"),
     [
-        ("finished", "finished, 2 of 4 cells (1 oom)", 1),
+        ("finished", "finished, 2 of 4 cells (1 oom, 1 reused)", 1),
         ("interrupted", "was interrupted, 2 of 4 cells", 1),
         ("stopped", "was stopped at a first failure, 2 of 4 cells", 1),
         ("broken", "ended by an error of ptbench, 2 of 4 cells", 1),
@@ -191,7 +191,7 @@ def test_following_ends_with_the_run(
     else:
         assert ["running, 2 of 4" in lines[0], "running, 3 of 4" in lines[1]] == [True, True]
         assert "about 12 min left (9 to 17)" in lines[0]
-        assert "finished, 3 of 4 cells (1 ok, 1 oom)" in lines[2]
+        assert "finished, 3 of 4 cells (1 ok, 1 oom, 1 reused)" in lines[2]
 
 
 def test_a_run_is_seen_alive_and_then_killed(suite: Path, tmp_path: Path) -> None:

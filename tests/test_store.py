@@ -48,7 +48,7 @@ def test_a_record_survives_its_line(record: Record) -> None:
 
 
 def test_a_last_line_that_was_cut_short_is_left_out(tmp_path: Path) -> None:
-    (tmp_path / store.RUN).write_text("{}")
+    (tmp_path / store.RUN).write_text('{"suite": "s"}')
     for record in sample_report(tmp_path).records:
         journal.append_record(tmp_path, record)
     path = tmp_path / journal.RECORDS
@@ -128,3 +128,12 @@ def test_draws_come_back_one_by_one(tmp_path: Path) -> None:
         assert back["prediction"].tolist() == run["prediction"].tolist()
     store.write_predictions(path, runs[0])
     assert len(store.read_runs(path, ("target",))) == 1
+
+
+@pytest.mark.parametrize("text", ["{}", "[]", "3", '{"suite": 3}', '{"suite": "s", "order": 3}', "["])
+def test_a_folder_of_something_else_is_no_run(text: str, tmp_path: Path) -> None:
+    (tmp_path / store.RUN).write_text(text)
+    with pytest.raises(UsageError, match=r"run\.json") as error:
+        store.read_report(tmp_path)
+    assert error.value.exit_code == 2
+    assert [path.name for path in tmp_path.iterdir()] == [store.RUN]

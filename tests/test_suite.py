@@ -198,3 +198,16 @@ TOML = st.recursive(
 )
 def test_any_shape_is_a_suite_or_an_error_for_people(data: dict[str, object]) -> None:
     assert _Reader(Path("s.toml")).suite(data, "").mistakes
+
+
+def test_a_folder_without_a_suite_is_told(tmp_path: Path) -> None:
+    with pytest.raises(SuiteError) as error:
+        load_suite(tmp_path / "none.toml")
+    assert (
+        str(error.value)
+        == f"{tmp_path}/none.toml: there is no such file, and {tmp_path} has no suite (*.toml)"
+    )
+    with pytest.raises(
+        SuiteError, match=r"^/none.toml: there is no such file, and / has no suite \(\*\.toml\)$"
+    ):
+        load_suite(Path("/none.toml"))

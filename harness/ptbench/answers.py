@@ -5,6 +5,7 @@ from __future__ import annotations
 import faulthandler
 import pickle
 import signal
+import sys
 import time
 import traceback
 from contextlib import suppress
@@ -38,7 +39,7 @@ class Answer:
 
 
 class Worker:
-    """Evaluates the jobs of a slot in a process of its own, which it takes possession of.
+    """Evaluates the jobs of a slot, in a process that is there for that alone.
 
     Whatever a job does short of ending the process becomes a record: what a plugin raises, up to
     `KeyboardInterrupt` and `SystemExit`, and a record that cannot be pickled. What is printed, by C libraries
@@ -50,7 +51,7 @@ class Worker:
         """Start what evaluates; where that fails, `broken` says why, and every job is answered with it."""
         self.spec = spec
         self.slot = slot
-        self.broken = ""
+        self.broken = self._traceback = ""
         self.job: Job | None = None
         """The job in hand. Another thread may look at it."""
         self.progress = Progress()
@@ -64,9 +65,7 @@ class Worker:
             with listening() as self.progress:
                 self._evaluate = spec.start()
         except BaseException as error:
-            with suppress(OSError):
-                traceback.print_exc()
-            self.broken = one_line(error)
+            self.broken, self._traceback = one_line(error), traceback.format_exc()
 
     def evaluate(self, job: Job) -> Answer:
         """Return what came of a job, when its record's files and its log are written."""
@@ -94,6 +93,8 @@ class Worker:
         `Evaluate` makes a record of what a plugin raises. What it raises itself ends a part, or is beyond it.
         """
         if self._evaluate is None:
+            with suppress(OSError):  # a full disk
+                sys.stderr.write(self._traceback)
             return _failed(job, self.spec, Failure(Status.FAILED, f"{UNSTARTED}: {self.broken}")), True
         try:
             record = self._evaluate(job)

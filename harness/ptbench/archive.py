@@ -167,7 +167,9 @@ class Archive:
             raise UsageError(f"{self.path}: two members have one name; nothing was unpacked")
         for name in names:
             if _is_long(name):
-                raise UsageError(f"{self.path}: the name of member '{name[:40]}…' is too long; nothing was unpacked")
+                raise UsageError(
+                    f"{self.path}: the name of member '{name[:40]}…' is too long; nothing was unpacked"
+                )
             if any(str(above) in folded for above in PurePosixPath(name.casefold()).parents):
                 raise UsageError(f"{self.path}: member {name!r} lies below a file; nothing was unpacked")
         size = self.path.stat().st_size

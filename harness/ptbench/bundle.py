@@ -49,6 +49,8 @@ class Local:
     """Its files by their paths from the suite's folder on."""
     bytes: int
     included: bool
+    left_out: tuple[str, ...] = ()
+    """What of it is not taken, and why: hidden files, links that leave the suite's folder."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +66,10 @@ class Bundled:
     """The folder of the suite; None: nobody knows it, and local data was not looked for."""
     unfinished: str
     """How the run stands, where it has not finished."""
+    gone: tuple[str, ...]
+    """Files that records name and that are not there."""
+    unread: str
+    """What ``run.json`` says beside how few records can be read; empty where they are as many as it says."""
 
 
 def bundle(
@@ -78,10 +84,11 @@ def bundle(
         data: Whether small local data goes into it.
 
     Raises:
-        UsageError: The folder holds no run, or the file cannot be written.
+        UsageError: The folder holds no run or no records, or the file cannot be written.
     """
     run, records = _read(folder)
-    base = base.resolve() if base else _base(run)
+    base = base or _base(run)
+    base = base.resolve() if base else None
     scrubber = Scrubber(
         {
             "": base,
@@ -107,6 +114,7 @@ def bundle(
     members |= {DATA + name: path for one in local if one.included for name, path in one.files.items()}
     name = f"{slug(str(run.get('suite', '')))}-{slug(str(run.get('run') or folder.resolve().name))}"
     target = target or Path(name + SUFFIX)
+    named = {name for record in records for name in record.files}
     about = {
         "format": FORMAT,
         "suite": run.get("suite"),
@@ -125,6 +133,8 @@ def bundle(
         local,
         base,
         "" if status == "finished" else status or "unknown",
+        tuple(sorted(named - {name.removeprefix(FILES) for name in members})),
+        _unread(run, len(records)) if status == "finished" else "",
     )
 
 
@@ -135,7 +145,18 @@ def _read(folder: Path) -> tuple[dict[str, Any], list[Record]]:
     if not isinstance(run, dict) or not run.get("text"):
         raise UsageError(f"{folder / RUN} does not hold what a run writes: it has no text of a suite")
     latest = {record.cell: record for record in read_records(folder)}
+    if not latest:
+        raise UsageError(f"{folder}: {_unread(run, 0)} from {RECORDS}: it is missing or damaged")
     return run, [latest[cell] for cell in sorted(latest)]
+
+
+def _unread(run: Mapping[str, Any], records: int) -> str:
+    """Return in words that a run had more cells than there are records of; empty where it had not."""
+    cells = run.get("cells")
+    if records and (not isinstance(cells, int) or records >= cells):
+        return ""
+    told = f"{RUN} says {run.get('status') or 'nothing'}, {cells if isinstance(cells, int) else 'no'} cells"
+    return f"{told}; {records} record{'s' * (records != 1)} can be read"
 
 
 def _parsed(path: Path) -> Any:
@@ -191,23 +212,67 @@ def _lock(run: Mapping[str, Any], records: Sequence[Record], local: Sequence[Loc
 
 def _local(text: str, base: Path, *, include: bool) -> Iterator[Local]:
     """Find what a suite's references name in its folder. What rows name, such as images, is not followed."""
-    suite = tomllib.loads(text)
     left = DATA_BYTES
     seen = set()
-    for table in ("models", "tasks"):
-        for entry in (suite.get(table) or {}).values():
-            told = entry if isinstance(entry, str) else entry.get("ref") or entry.get("data") or ""
-            name = str(told).partition(":")[2]
-            path = (base / name).resolve() if name and not name.startswith("~") else None
-            if path is None or path in seen or not path.exists() or base not in path.parents:
-                continue
-            seen.add(path)
-            found = [path] if path.is_file() else sorted(p for p in path.rglob("*") if p.is_file())
-            files = {os.path.relpath(file, base).replace(os.sep, "/"): file for file in found}
-            size = sum(file.stat().st_size for file in found)
-            included = include and size <= left
-            left -= size if included else 0
-            yield Local(str(told), path.relative_to(base).as_posix(), files, size, included)
+    for reference in references(text):
+        name = os.path.expanduser(reference.partition(":")[2])
+        path = Path(os.path.normpath(base / name))  # links are looked at one by one
+        if not name or path in seen or path == base or not os.path.lexists(path):
+            continue
+        seen.add(path)
+        inside = base in path.parents
+        shown = path.relative_to(base).as_posix() if inside else name
+        if not inside:
+            yield Local(reference, shown, {}, 0, False, (f"{shown} lies outside the suite's folder",))
+            continue
+        files, left_out = _plain_files(path, base)
+        size = sum(file.stat().st_size for file in files.values())
+        included = include and bool(files) and size <= left
+        left -= size if included else 0
+        yield Local(reference, shown, files, size, included, tuple(left_out))
+
+
+def references(text: str) -> list[str]:
+    """Return what the models and tasks of a suite refer to, such as ``file:reviews.csv``."""
+    suite = tomllib.loads(text)
+    tables = [suite.get(name) for name in ("models", "tasks")]
+    entries = [entry for table in tables if isinstance(table, dict) for entry in table.values()]
+    found = [entry.get("ref") or entry.get("data") if isinstance(entry, dict) else entry for entry in entries]
+    return [reference for reference in found if isinstance(reference, str)]
+
+
+def _plain_files(path: Path, base: Path) -> tuple[dict[str, Path], list[str]]:
+    """Return the plain files at a path by their names from ``base`` on, and what is left out, with why."""
+    files, left_out = {}, []
+    todo = [path]
+    while todo:
+        one = todo.pop()
+        name = one.relative_to(base).as_posix()
+        if why := _why_not(one, base):
+            left_out.append(f"{name} {why}")
+        elif one.is_dir():
+            todo += one.iterdir()
+        else:
+            files[name] = one.resolve()
+    return dict(sorted(files.items())), sorted(left_out)
+
+
+def _why_not(path: Path, base: Path) -> str:
+    """Return why something is nobody else's business; empty: it goes into a bundle."""
+    if _hidden(path, base):
+        return "is hidden"
+    target = Path(os.path.realpath(path))  # which a loop of links does not stop
+    if base not in target.parents:
+        return "is a link out of the suite's folder"
+    if _hidden(target, base):
+        return "is a link to what is hidden"
+    if path.is_symlink() and path.is_dir():
+        return "is a link to a folder"
+    return "" if path.is_dir() or path.is_file() else "is no plain file"
+
+
+def _hidden(path: Path, base: Path) -> bool:
+    return any(part.startswith(".") for part in path.relative_to(base).parts)
 
 
 def _files(folder: Path, records: Sequence[Record]) -> list[str]:
@@ -218,7 +283,8 @@ def _files(folder: Path, records: Sequence[Record]) -> list[str]:
 
 def _texts(folder: Path) -> list[str]:
     found = [*(folder / LOGS).rglob("*"), *(folder / UNREAD).rglob("*.csv"), folder / EVENTS]
-    return sorted(path.relative_to(folder).as_posix() for path in found if path.is_file())
+    names = sorted(path.relative_to(folder).as_posix() for path in found if path.is_file())
+    return [name for name in names if _within(folder, name)]
 
 
 def _within(folder: Path, name: str) -> bool:

@@ -107,10 +107,12 @@ class Evaluator:
         wall["data"] = time.perf_counter() - began
         enter("load")
         reset_peak_memory()
-        capability, model, wall["load"] = self._load(cell, protocol, task.kind)
+        began = time.perf_counter()
+        capability, model, load_seconds = self._load(cell, protocol, task.kind)
+        wall["load"] = time.perf_counter() - began  # a framework that is imported for it, too
         facts = checked_facts(model, f"{cell.model.reference} on {cell.task.name}")
         identity = model_identity(cell, facts, self.catalog)
-        work = Work(self.features, cell, model, task, kind, identity, inputs, None, parts)
+        work = Work(self.features, cell, model, task, kind, identity, inputs, None, parts, load_seconds)
         return work, capability, data_digest
 
     def _evaluate(self, cell: Cell, started: Record) -> Record:
@@ -138,7 +140,7 @@ class Evaluator:
             audit = permuted_labels(found.runs[0])
         n = len(found.runs[0])
         earlier = float(outcome.facts.get("earlier_seconds", 0.0))
-        cost = work.cost(n, wall["load"], peak, wall["metrics"], earlier)
+        cost = work.cost(n, peak, wall["metrics"], earlier)
         facts = model.facts
         return replace(
             started,

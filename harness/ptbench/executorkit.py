@@ -23,6 +23,14 @@ from ptbench.workload import Workload
 
 STOP = 2.0
 """Seconds within which closing has to stop all workers."""
+_ENDS = {
+    "": Status.OK,
+    "throw": Status.FAILED,
+    "exit": Status.CRASHED,
+    "segfault": Status.CRASHED,
+    "be killed": Status.CRASHED,
+    "hang": Status.TIMEOUT,
+}
 
 
 def check_executor(
@@ -117,14 +125,8 @@ class _Kit:
 
     def check_deaths(self) -> None:
         """Each cell that ends badly gives one record with its status, and the others go on."""
-        for deed, status in (
-            ("throw", Status.FAILED),
-            ("exit", Status.CRASHED),
-            ("segfault", Status.CRASHED),
-            ("be killed", Status.CRASHED),
-        ):
-            self._check_death(deed, status)
-        self._check_death("hang", Status.TIMEOUT, self.timeout)
+        self._check_ends("", "throw", "exit", "exit", "", "segfault", "be killed", "", "")
+        self._check_ends("", "hang", "", "hang", "", "", timeout=self.timeout)
 
     def check_start(self) -> None:
         """A worker that cannot be made fails its cells with the reason, and ends."""
@@ -145,17 +147,23 @@ class _Kit:
             expected = [str(k) for k in range(4) if not (deed and k == 0)]
             assert parts == expected, f"{self.name}: a worker finds the parts {parts}, not {expected}"
 
-    def _check_death(self, deed: str, status: Status, timeout: float | None = None) -> None:
-        jobs = [_job(seed, deed if seed in (1, 4) else "") for seed in range(6)]
-        with _in_time(f"{self.name}: cells that {deed}"):
+    def _check_ends(self, *deeds: str, timeout: float | None = None) -> None:
+        jobs = [_job(seed, do) for seed, do in enumerate(deeds)]
+        what = ", ".join(sorted({do for do in deeds if do}))
+        with _in_time(f"{self.name}: cells that {what}"):
             _, records = self.run(jobs, slots=2, timeout=timeout)
-        found = {record.seed: record.status for record in records}
-        expected = {seed: status if seed in (1, 4) else Status.OK for seed in range(6)}
-        assert len(records) == 6, f"{self.name}: {len(records)} records of 6 cells, two of which {deed}"
-        why = [record.error for record in records if record.error]
-        assert found == expected, f"{self.name}: cells 1 and 4 {deed}: {found} ({why}) in place of {expected}"
-        for record in records:
-            assert record.status is Status.OK or record.error, f"{self.name}: {deed} without a reason"
+        assert len(records) == len(deeds), (
+            f"{self.name}: {len(records)} records of {len(deeds)} cells ({what})"
+        )
+        for record in sorted(records, key=lambda record: record.seed):
+            do = deeds[record.seed]
+            who = f"{self.name}: a cell that is to {do or 'end well'} is '{record.status}' ({record.error})"
+            assert record.status is _ENDS[do], f"{who} in place of '{_ENDS[do]}'"
+            assert (record.status is Status.OK) is not bool(record.error), (
+                f"{self.name}: {do} without a reason"
+            )
+            assert record.slot, f"{self.name} does not say in Record.slot where a cell ran that is to {do}"
+            assert do != "throw" or record.log, f"{self.name}: no traceback in the log of a cell that raises"
 
     def run(self, jobs: Sequence[Job], **how: Any) -> tuple[Workload, list[Record]]:
         workload = self.workload(jobs, **how)

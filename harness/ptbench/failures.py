@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,6 +13,7 @@ from typing import Any
 from ptbench.errors import ModelError, ProtocolError, PtbenchError, one_line
 from ptbench.gpus import gpu_users
 from ptbench.meter import resident_mb
+from ptbench.offline import WithinError, sealed
 from ptbench.records import Cell, Record, Status
 from ptbench.version import __version__
 
@@ -62,6 +63,15 @@ def failure_of(error: BaseException, log: str = "") -> Failure:
     codes = {one.errno for one in chain if isinstance(one, OSError)}
     if codes & {errno.ENOSPC, errno.EDQUOT}:
         advice = "free space on the disk, or name another: --output for the run, PTBENCH_CACHE for the cache"
+        return Failure(Status.FAILED, said, advice)
+    if sealed() and any(isinstance(one, WithinError) for one in chain):
+        advice = "leave --offline out if it needs a network socket within this machine"
+        return Failure(Status.FAILED, said, advice)
+    if sealed() and _is_refused(chain):
+        advice = (
+            "--offline refuses network sockets, and native code and child processes hear no more than "
+            "'Permission denied': `ptbench fetch SUITE` brings what a suite needs, or leave --offline out"
+        )
         return Failure(Status.FAILED, said, advice)
     if any(_is_missing(one) for one in chain):
         advice = "`ptbench fetch SUITE` brings what a suite needs; `ptbench plan SUITE` says what is missing"
@@ -131,6 +141,14 @@ def _is_missing(error: BaseException) -> bool:
     name, text = type(error).__name__.lower(), str(error).lower()
     named = any(word in name for word in ("connect", "offline", "localentrynotfound", "urlerror"))
     return named or (isinstance(error, OSError | PtbenchError) and any(word in text for word in _OFFLINE))
+
+
+def _is_refused(chain: Sequence[BaseException]) -> bool:
+    """Whether it may be what the kernel says of a network socket in a process that is sealed."""
+    if any(isinstance(one, OSError) and one.filename is not None for one in chain):
+        return False  # of a file
+    text = " ".join(map(str, chain)).lower()
+    return "permission denied" in text or f"[errno {errno.EACCES}]" in text
 
 
 def _first(log: str) -> str:

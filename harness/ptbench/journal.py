@@ -23,8 +23,9 @@ from ptbench.plain import to_json
 from ptbench.records import Cost, Record, Score, Standing, Status
 
 RECORDS = "records.jsonl"
-BLOCK = 1 << 20
-"""Bytes that are parsed at once, which is faster, and lets records share the names of their fields."""
+BLOCK = 1 << 16
+"""Bytes that are parsed at once, which is faster, and lets records share the names of their fields; of more
+the processor's cache would not hold what comes of them."""
 
 
 def append_record(folder: Path, record: Record) -> None:

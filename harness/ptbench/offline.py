@@ -10,6 +10,7 @@ the network; it is no prison for code that is out to break it.
 from __future__ import annotations
 
 import ctypes
+import ipaddress
 import os
 import platform
 import socket
@@ -33,12 +34,19 @@ SWITCHES = {
 """What libraries are told by their own means, so that they look into their caches and do not ask."""
 
 _FAMILIES = (socket.AF_INET, socket.AF_INET6)
+_FETCH = "run `ptbench fetch SUITE` with a network first"
+_WITHIN = "within this machine too no network socket is opened: leave --offline out if it needs one"
+_LEAVE = "leave --offline out if it stays within this machine"
 _HERE = __name__
 _sealed = False
 
 
 class OfflineError(PtbenchError):
     """Something wanted to reach the network in a run that is offline."""
+
+
+class WithinError(OfflineError):
+    """Something wanted a network socket within this machine, which nothing brought beforehand replaces."""
 
 
 def seal() -> None:
@@ -65,23 +73,31 @@ def _guard(event: str, arguments: tuple[Any, ...]) -> None:
     if not event.startswith("socket."):
         return
     match event.removeprefix("socket."):
-        case "getaddrinfo" | "gethostbyname" | "gethostbyaddr" | "getnameinfo":
-            raise OfflineError(_refusal(f"to reach {_place(*arguments[:2])}"))
+        case "getaddrinfo" | "gethostbyname" | "gethostbyaddr":
+            raise _refusal("to reach", *arguments[:2])
+        case "getnameinfo":
+            raise _refusal("to reach", *arguments[0][:2])
         case "connect" | "bind" | "sendto" | "sendmsg" if arguments[0].family in _FAMILIES:
-            verb = "to listen at" if event.endswith("bind") else "to reach"
             address = arguments[1] if isinstance(arguments[1], tuple) else ("an unknown host",)
-            raise OfflineError(_refusal(f"{verb} {_place(*address[:2])}"))
-        case "__new__" if arguments[1] in _FAMILIES:
-            raise OfflineError(_refusal("to open a network socket"))
+            raise _refusal("to listen at" if event.endswith("bind") else "to reach", *address[:2])
+        case "__new__" if arguments[1] in _FAMILIES:  # nobody knows yet where it would go
+            raise OfflineError(f"offline: {_who()} wanted to open a network socket; {_FETCH}, or {_LEAVE}")
 
 
-def _refusal(what: str) -> str:
-    return f"offline: {_who()} wanted {what}; run `ptbench fetch SUITE` with a network first"
-
-
-def _place(host: Any, port: Any = None) -> str:
+def _refusal(verb: str, host: Any, port: Any = None) -> OfflineError:
     name = host.decode("ascii", "replace") if isinstance(host, bytes) else str(host)
-    return name if port in (None, 0, "") else f"{name}:{port}"
+    place = name if port in (None, 0, "") else f"{name}:{port}"
+    what = f"offline: {_who()} wanted {verb} {place}"
+    if verb == "to listen at" or _is_loopback(name):
+        return WithinError(f"{what}; {_WITHIN}")
+    return OfflineError(f"{what}; {_FETCH}")
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host.partition("%")[0]).is_loopback
+    except ValueError:
+        return host.lower().rstrip(".").rpartition(".")[2] == "localhost"
 
 
 def _who() -> str:

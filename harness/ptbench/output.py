@@ -1,4 +1,4 @@
-"""Where a worker process writes: standard output and error of a job, C's and its children's too, go to its log."""
+"""Where a worker writes: standard output and error, those of C and of children too, go to a log."""
 
 from __future__ import annotations
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,13 +15,14 @@ from typing import Any
 import numpy as np
 
 from ptbench.archive import Archive, is_inside
-from ptbench.bundle import DATA, FILES, FORMAT, LOCK, SUITE
+from ptbench.bundle import DATA, FILES, FORMAT, LOCK, SUITE, references
 from ptbench.cellidentity import changes
 from ptbench.data import Predictions
 from ptbench.errors import PtbenchError, UsageError
 from ptbench.journal import RECORDS, read_records
 from ptbench.records import Record, Status
 from ptbench.store import RUN, read_predictions
+from ptbench.suite import PRECISIONS
 
 ROUNDING = 5e-7
 """Scores that differ by no more are the same: half of the sixth decimal (of the sixth digit, above 1)."""
@@ -83,10 +85,24 @@ class Bundle:
     """The suite."""
 
     def unpack(self, folder: Path) -> list[Record]:
-        """Write the run to ``run/`` and data to ``data/`` below a folder; return the records of then."""
+        """Write the run to ``run/`` and data to ``data/`` below a folder; return the records of then.
+
+        Raises `UsageError` where there are none, or where they are none of ptbench.
+        """
         self.archive.extract(self.archive.names(FILES), folder)
         self.archive.extract(self.archive.names(DATA), folder)
-        return read_records(folder / FILES)
+        path = self.archive.path
+        try:
+            records = read_records(folder / FILES)
+            for record in records:
+                _check_record(record)
+        except UsageError as error:
+            raise UsageError(f"{path}: {str(error).replace(f'{folder / FILES}/', '')}") from None
+        except (ValueError, TypeError, AttributeError, RecursionError) as error:
+            raise UsageError(f"{path} is no bundle of a run: {RECORDS}: {error}") from None
+        if not records:
+            raise UsageError(f"{path} has no records: there is nothing to compare with")
+        return records
 
 
 def read_bundle(archive: Archive) -> Bundle:
@@ -102,6 +118,7 @@ def read_bundle(archive: Archive) -> Bundle:
         archive.read(FILES + RECORDS)
         differences(lock, {})
         _check_data(lock.get("data") or ())
+        _check_request(run.get("request") or {})
     except (ValueError, AttributeError, TypeError, KeyError, RecursionError) as error:
         raise UsageError(f"{archive.path} is no bundle of a run: {error}") from None
     return Bundle(archive, lock, run, text)
@@ -119,6 +136,28 @@ def _check_data(data: Sequence[Mapping[str, Any]]) -> None:
                 or not isinstance(file["sha256"], str)
             ):
                 raise TypeError(f"{name!r} is no data beside a suite")
+
+
+def _check_request(request: Any) -> None:
+    precision = request.get("precision") if isinstance(request, dict) else request
+    if precision not in (None, *PRECISIONS):
+        raise ValueError(f"{RUN}: request: {str(precision)[:40]} is no precision")
+
+
+def _check_record(record: Record) -> None:
+    """Raise `TypeError` for what is shaped like a record, and is none: its fields are no texts."""
+    texts = [
+        (name, getattr(record, name))
+        for name in ("cell", "model", "task", "protocol", "error", "reference", "data")
+    ]
+    texts += [("files", name) for name in record.files]
+    texts += [("scores", score.metric) for score in record.scores]
+    texts += [("identity", text) for text in record.identity.values()]
+    for name, text in texts:
+        if not isinstance(text, str):
+            raise TypeError(f"{name}: {text!r:.40} is no text")
+    if not isinstance(record.n, int | None) or not isinstance(record.options, dict):
+        raise TypeError("n or options: is no number, or no table")
 
 
 def differences(lock: Mapping[str, Any], here: Mapping[str, Any]) -> list[Difference]:
@@ -140,9 +179,8 @@ def data_differences(lock: Mapping[str, Any], base: Path | None) -> list[Differe
         if base is None:
             if not local["included"]:
                 size = sum(file["bytes"] for file in local["files"].values())
-                found.append(
-                    Difference(f"data {local['path']}", f"{size:,} bytes", "not in the bundle: --base")
-                )
+                told = f"{size:,} bytes" if local["files"] else "left out"
+                found.append(Difference(f"data {local['path']}", told, "not in the bundle: --base"))
             continue
         for name, then in local["files"].items():
             now = _sha256(base / name)
@@ -150,6 +188,28 @@ def data_differences(lock: Mapping[str, Any], base: Path | None) -> list[Differe
                 told = f"sha256 {now[:12]}" if now else "missing"
                 found.append(Difference(f"data {name}", f"sha256 {then['sha256'][:12]}", told))
     return found
+
+
+def code_differences(then: Iterable[Record], now: Mapping[str, Mapping[str, str]]) -> list[Difference]:
+    """Return which sources are others here, though their versions may be the same.
+
+    ``now`` has the identities of the cells that can run here, by cell.
+    """
+    found = {}
+    for old in then:
+        before, here = _sources(old.identity), _sources(now.get(old.cell) or {})
+        for name in before.keys() & here.keys():
+            if before[name] != here[name]:
+                found[name] = Difference(name, before[name][:12], here[name][:12])
+    return [found[name] for name in sorted(found)]
+
+
+def outside(suite: str, base: Path) -> list[str]:
+    """Return what a suite refers to that is on this machine, and not below a folder."""
+    base = base.resolve()
+    names = [os.path.expanduser(reference.partition(":")[2]) for reference in references(suite)]
+    there = {name: base / name for name in names if name and os.path.lexists(base / name)}
+    return [name for name, path in there.items() if base not in Path(os.path.realpath(path)).parents]
 
 
 def compare(
@@ -200,6 +260,13 @@ def _compared(old: Record, before: Path, new: Record, folder: Path) -> Replayed:
     )
 
 
+def _sources(identity: Mapping[str, str]) -> dict[str, str]:
+    """Return the digests of sources that an identity tells of, by what they are the source of."""
+    code = "; ".join(text for name, text in identity.items() if name.startswith("code of "))
+    items = dict(item.partition(" = ")[::2] for item in code.split("; "))
+    return {name: digest for name, digest in items.items() if name.startswith("source of ")}
+
+
 def _scores(record: Record) -> dict[str, float]:
     return {score.metric: score.value for score in record.scores}
 
@@ -214,21 +281,26 @@ def _gap(then: float, now: float | None) -> float:
 
 def _changed(old: Record, before: Path, new: Record, folder: Path) -> tuple[int, int, str]:
     """Return how many predictions there were, how many are other bits now, and why it cannot be told."""
-    try:
-        then, now = (read_predictions(_predictions(*pair)) for pair in ((old, before), (new, folder)))
-    except (PtbenchError, OSError) as error:
-        return old.n or 0, 0, f"predictions cannot be compared: {error}"
+    there = []
+    for record, place, where in ((old, before, "in the bundle"), (new, folder, "here")):
+        path = _predictions(record, place)
+        if path is None or not path.is_file():
+            return old.n or 0, 0, f"its predictions are not {where}"
+        try:
+            there.append(read_predictions(path))
+        except (PtbenchError, OSError, ValueError, TypeError, KeyError):
+            return old.n or 0, 0, f"its predictions {where} cannot be read"
+    then, now = there
     if then.ids != now.ids or {*then} != {*now} or then.labels != now.labels:
         return len(then), len(then), "the rows, columns or labels are others"
     return len(then), int(np.count_nonzero(_differing(then, now))), ""
 
 
-def _predictions(record: Record, folder: Path) -> Path:
+def _predictions(record: Record, folder: Path) -> Path | None:
+    """Return where the predictions of a record should lie; None where that is nowhere in the folder."""
     name = next((name for name in record.files if name.endswith(".parquet")), "")
     path = (folder / name).resolve()
-    if not name or folder.resolve() not in path.parents:
-        raise UsageError(f"{record.title}: no predictions were kept")
-    return path
+    return path if name and folder.resolve() in path.parents else None
 
 
 def _differing(then: Predictions, now: Predictions) -> Any:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import chain
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, TextIO
 
-from ptbench.pareto import pareto_front
+from ptbench.pareto import Entry, pareto_front
 from ptbench.plain import to_json
 from ptbench.records import Record, Report, Score, Standing
 
@@ -177,7 +179,9 @@ def ordered(report: Report) -> list[Record]:
 
 def entries_of(report: Report) -> list[tuple[str, str]]:
     """Return every (model, protocol) of a report once, in the order of the suite."""
-    return list(dict.fromkeys((r.model, r.label) for r in ordered(report)))
+    first = {(r.model, r.task, r.label): r for r in report.records}  # seeds make no difference
+    one_seed = replace(report, records=tuple(first.values()))
+    return list(dict.fromkeys((r.model, r.label) for r in ordered(one_seed)))
 
 
 def tasks_of(report: Report) -> dict[str, str]:
@@ -189,9 +193,9 @@ def tasks_of(report: Report) -> dict[str, str]:
     return {name: primary.get(name, "") for name in names}
 
 
-def grouped(report: Report) -> dict[tuple[str, str, str], list[Record]]:
+def grouped(report: Report) -> dict[Entry, list[Record]]:
     """Return the records of each task, model and protocol: one for each seed."""
-    groups: dict[tuple[str, str, str], list[Record]] = {}
+    groups: dict[Entry, list[Record]] = {}
     for record in report.records:
         groups.setdefault((record.task, record.model, record.label), []).append(record)
     return groups
@@ -226,11 +230,13 @@ class _Texts(dict[str, str]):
         return ",".join(
             [
                 self[value]
-                if isinstance(value, str)
+                if (kind := type(value)) is str  # these first: they are nearly all of millions
                 else ""
                 if value is None or value != value  # noqa: PLR0124  (NaN)
-                else str(value)
-                if isinstance(value, (int, float))
+                else repr(value)
+                if kind is float or kind is int or kind is bool
+                else self[str(value)]
+                if isinstance(value, str)
                 else _quoted(str(value))
                 for value in row
             ]
@@ -275,7 +281,7 @@ def _of_score(record: Record, score: Score | None, standing: Standing | None, fr
     copies, primary = record.copies or {}, score.metric == record.primary if score else None
     return [
         score.metric if score else "",
-        *([getattr(score, name) for name in _OF_SCORE] if score else [None] * len(_OF_SCORE)),
+        *(_SCORE(score) if score else _NO_SCORE),
         copies.get("exact"),
         copies.get("near"),
         score.n if score else record.n,
@@ -284,7 +290,7 @@ def _of_score(record: Record, score: Score | None, standing: Standing | None, fr
         primary,
         standing.best if standing else None,
         front if primary else None,
-        *([getattr(standing, name) for name in _OF_STANDING] if standing else [None] * len(_OF_STANDING)),
+        *(_STANDING(standing) if standing else _NO_STANDING),
         score.caveat if score else "",
     ]
 
@@ -339,8 +345,9 @@ def _printable(row: list[Any]) -> list[Any]:
     ]
 
 
-_OF_SCORE = ("value", "ci_low", "ci_high", "interval", "without_copies")
-_OF_STANDING = ("value", "ci_low", "ci_high", "seeds", "seed_sd", "seed_share", "tied")
+_SCORE, _NO_SCORE = attrgetter("value", "ci_low", "ci_high", "interval", "without_copies"), (None,) * 5
+_STANDING = attrgetter("value", "ci_low", "ci_high", "seeds", "seed_sd", "seed_share", "tied")
+_NO_STANDING = (None,) * 7
 _INTEGERS = (
     "n", "unread", "exact_copies", "near_copies", "seeds", "search", "parameters", "macs", "fvcore_macs",
     "activations", "weight_bytes",
@@ -356,6 +363,8 @@ def searched(record: Record) -> int | None:
 def batches(record: Record) -> list[Mapping[str, Any]]:
     """Return how much went through the model at once: ``unit``, ``asked`` and ``used``; some tell of two."""
     told = record.facts.get("batch")
+    if told is None:
+        return []
     found = told if isinstance(told, Sequence) else (told,)
     return [one for one in found if isinstance(one, Mapping) and {"unit", "asked", "used"} <= set(one)]
 

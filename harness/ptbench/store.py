@@ -89,6 +89,8 @@ def read_report(folder: Path) -> Report:
         run = json.loads((folder / RUN).read_text("utf-8"))
         if not isinstance(run, dict) or not isinstance(run.get("order", {}), dict):
             raise ValueError("it does not hold what a run writes")
+        if not isinstance(run.get("suite"), str):
+            raise ValueError("it names no suite, and so is no run of ptbench")
         path = folder / STANDINGS
         standings: tuple[Standing, ...] = ()
         if path.is_file():

@@ -102,8 +102,12 @@ def load_suite(path: Path) -> Suite:
         text = path.read_text("utf-8-sig")
     except FileNotFoundError:
         folder = path.parent if path.parent.is_dir() else Path()
-        there = nearest(path.name, [p.name for p in folder.glob("*.toml")])
-        raise SuiteError([f"{path}: there is no such file; in {folder}/: {there}"]) from None
+        names = [p.name for p in folder.glob("*.toml")]
+        where = "this folder" if folder == Path() else str(folder)
+        told = (
+            f"; in {where}: {nearest(path.name, names)}" if names else f", and {where} has no suite (*.toml)"
+        )
+        raise SuiteError([f"{path}: there is no such file{told}"]) from None
     except (OSError, UnicodeDecodeError) as error:
         raise SuiteError([f"{path}: cannot be read: {error}"]) from None
     try:

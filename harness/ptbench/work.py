@@ -45,6 +45,7 @@ class Work:
     scratch: Path | None = None
     parts: Parts | None = None
     """What other slots computed for this cell, or what is to be computed for it here."""
+    load_seconds: float = 0.0
 
     def __post_init__(self) -> None:
         self.clock = Clock()
@@ -148,9 +149,7 @@ class Work:
             own = {name: own.get(name, 0) + toll.counts.get(name, 0) for name in {**own, **toll.counts}}
         return own
 
-    def cost(
-        self, n: int, load_seconds: float, peak: float | None, metrics_seconds: float, earlier: float = 0.0
-    ) -> Cost:
+    def cost(self, n: int, peak: float | None, metrics_seconds: float, earlier: float = 0.0) -> Cost:
         """Return the account of a cell that ended with n predictions, reused features counted in.
 
         And so is what a fitting had spent ``earlier``, before it was interrupted.
@@ -166,7 +165,7 @@ class Work:
         operations = facts.operations
         return Cost(
             seconds=seconds,
-            load_seconds=load_seconds,
+            load_seconds=self.load_seconds,
             phases=phases,
             examples_per_s=n / test_seconds if test_seconds > 0 else None,
             parameters=facts.parameters,

@@ -30,7 +30,7 @@ from ptbench import (
 )
 from ptbench_hf.hubcache import HubData, cache_folder, cached, part_folder
 from ptbench_hf.hubrows import plain_rows
-from ptbench_torch.hubfiles import HubFile, bring_large, watched
+from ptbench_torch.hubfiles import HubFile, bring_large, hub_reason, watched
 
 TIMEOUT = 10.0
 """Seconds to wait for the hub to answer."""
@@ -116,7 +116,7 @@ def _explained(data: HubData) -> Iterator[None]:
                     f"{data} does not fit on the disk of {cache_folder()}: make room, or name another place "
                     "with HF_HOME; what has come stays, and the next try goes on from it"
                 ) from None
-            raise DataError(f"{data} cannot be read: {_brief(error)}") from error
+            raise DataError(f"{data} cannot be read: {hub_reason(error)}") from error
 
 
 def _from_cache(data: HubData, folder: Path) -> Any:
@@ -156,7 +156,7 @@ def _from_hub(data: HubData, folder: Path | None, request: DataRequest) -> Any:
             return _from_cache(data, folder)
         raise DataError(
             f"{data} is not in the local cache ({cache_folder()}), and {constants.ENDPOINT} cannot be "
-            f"reached ({_brief(error)}): connect, or copy that folder from a machine that has it"
+            f"reached ({hub_reason(error)}): connect, or copy that folder from a machine that has it"
         ) from None
     import datasets
 
@@ -199,10 +199,6 @@ def _bring_large(builder: Any, paths: Sequence[str]) -> None:
         bring_large(
             builder.repo_id, "datasets", builder.hash, [HubFile.of(info.path, info) for info in infos]
         )
-
-
-def _brief(error: Exception) -> str:
-    return f"{type(error).__name__}: {' '.join(str(error).split())}"[:160].rstrip(": ")
 
 
 SOURCE = Source(

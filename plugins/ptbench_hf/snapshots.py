@@ -15,7 +15,7 @@ from ptbench import ModelError
 from ptbench_hf.files import PICKLE_INDEX, SAFE, SAFE_INDEX
 from ptbench_hf.options import Wishes
 from ptbench_hf.references import HubName
-from ptbench_torch.hubfiles import HubFile, bring_large, watched
+from ptbench_torch.hubfiles import HubFile, bring_large, hub_reason, watched
 
 TIMEOUT = 10.0
 """Seconds to wait for the hub to answer."""
@@ -99,8 +99,9 @@ def fetch_snapshot(
         part = "only partly in" if cached else "not in"
         revision = f" --revision {hub.revision}" if hub.revision else ""
         raise ModelError(
-            f"{hub} is {part} the local cache ({constants.HF_HUB_CACHE}), and {constants.ENDPOINT} cannot be "
-            f"reached ({_reason(error)}): connect, or fetch it before with: hf download {hub.name}{revision}"
+            f"{hub} is {part} the local cache ({constants.HF_HUB_CACHE}), and {constants.ENDPOINT} "
+            f"cannot be reached ({hub_reason(error)}): connect, or fetch it before with: "
+            f"hf download {hub.name}{revision}"
         ) from None
 
 
@@ -150,9 +151,3 @@ def _note_absence(download: Callable[..., str], not_found: type[Exception], name
     """Let the cache know that there is no ``modules.json``, so that a later run needs no network."""
     with suppress(not_found):
         download(name, "modules.json", revision=commit, etag_timeout=TIMEOUT)
-
-
-def _reason(error: Exception) -> str:
-    if type(error).__name__ == "OfflineModeIsEnabled":
-        return "HF_HUB_OFFLINE is set"
-    return f"{type(error).__name__}: {' '.join(str(error).split())}"[:160].rstrip(": ")

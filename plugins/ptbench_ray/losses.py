@@ -13,7 +13,7 @@ import ray
 from ray.exceptions import ActorUnavailableError, OutOfMemoryError, RayError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from ptbench import Failure, Job, Record, Status
+from ptbench import Failure, Job, Record, Status, death
 from ptbench_ray.actor import Whereabouts, read_log
 from ptbench_ray.cluster import living
 
@@ -116,8 +116,12 @@ def _completed(loss: _Loss, log: bytes | None) -> Record:
     if log is None and loss.node not in living():
         died = node_death(loss.host)
         return replace(record, error=died.error, advice=died.advice)
+    if record.advice:  # it is known why
+        return record
     said = last_words(log or b"")
-    return replace(record, error=f"{record.error}: {said}") if said else record
+    how = f"{record.error} ({said})" if said else record.error
+    failure = death(how, (log or b"").decode("utf-8", "replace"))
+    return replace(record, status=failure.status, error=failure.error, advice=failure.advice)
 
 
 def _fetch(path: str, node: str) -> Any:

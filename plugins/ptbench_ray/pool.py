@@ -13,6 +13,7 @@ import ray
 from ray.exceptions import RayActorError, RayError, RayTaskError
 
 from ptbench import (
+    Answer,
     Event,
     Failure,
     PtbenchError,
@@ -21,9 +22,10 @@ from ptbench import (
     UsageError,
     Workload,
     installed_versions,
+    overdue,
 )
 from ptbench_ray import cluster
-from ptbench_ray.actor import Answer, Glimpse, Whereabouts
+from ptbench_ray.actor import Glimpse, Parcel, Whereabouts
 from ptbench_ray.homecoming import bring_home
 from ptbench_ray.losses import Losses, failure_of_loss
 from ptbench_ray.seats import Seat, arrived
@@ -133,7 +135,8 @@ class Pool:
                     self._give_up(seat, f"its worker cannot start: {cause}")
                 else:
                     failure = Failure(Status.FAILED, cause)
-                    self._ended(seat, Answer(seat.record(failure, self.workload.worker.run)))
+                    record = seat.record(failure, self.workload.worker.run)
+                    self._ended(seat, Parcel(Answer(record, seat.seconds, lost=True)))
             except RayError as error:
                 self._lost(seat, failure_of_loss(error, seat.host))
             else:
@@ -159,22 +162,18 @@ class Pool:
                 "install the same ones on both"
             )
 
-    def _ended(self, seat: Seat, answer: Answer) -> None:
+    def _ended(self, seat: Seat, parcel: Parcel) -> None:
         """Bring home what a job wrote, and free its slot."""
-        job, seconds, record = seat.job, seat.seconds, answer.record
+        job, seconds, answer = seat.job, seat.seconds, parcel.answer
         assert job is not None
         seat.rest()
-        if record is not None:
-            record = self._kept(replace(record, slot=seat.slot.name), answer.files)
+        record = None if answer.record is None else self._kept(answer.record, parcel.files)
         for text in answer.warnings:
             self.workload.tell(Event("warning", seat.slot.name, job.name, job.cell.id, text=text))
-        spoilt = (
-            record is not None and record.status is Status.CRASHED
-        )  # such as by a failed assertion on a GPU
-        if spoilt:
+        if answer.spent:
             seat.dismiss()
             seat.hire()
-        self.workload.schedule.ended(job, seconds, lost=spoilt)
+        self.workload.schedule.ended(job, seconds, lost=answer.lost)
         self.workload.tell(Event("ended", seat.slot.name, job.name, job.cell.id))
         if record is not None:
             self.finished.append(record)
@@ -192,8 +191,8 @@ class Pool:
         limit = self.workload.timeout
         for seat in self.seats:
             if limit is not None and seat.doing == "evaluate" and seat.seconds > limit:
-                error = f"ended after {limit:g} s, the most a cell may take"
-                self._lost(seat, Failure(Status.TIMEOUT, error, "give it more time, or fewer rows (limit)"))
+                seat.stop()
+                self._lost(seat, overdue(limit, seat.phase))
 
     def _lost(self, seat: Seat, failure: Failure) -> None:
         """Replace an actor that is gone; the record of its job comes with the log that it left."""
@@ -251,7 +250,7 @@ class Pool:
             seat.look()
 
     def _tell(self, seat: Seat, glimpse: Glimpse) -> None:
-        if seat.job is None or glimpse.job != seat.job.name:
+        if not seat.take(glimpse) or seat.job is None:
             return
         about = (seat.slot.name, seat.job.name, seat.job.cell.id)
         for text in glimpse.warnings:

@@ -13,7 +13,10 @@ import ray
 from ray.exceptions import RayError
 
 from ptbench import Failure, Job, Record, Slot, WorkerSpec, new_record
-from ptbench_ray.actor import Whereabouts, Worker
+from ptbench_ray.actor import Actor, Glimpse, Whereabouts
+
+HEARING = 1.0
+"""Seconds within which an actor has to say what it is doing before it is ended."""
 
 
 @dataclass(eq=False)
@@ -36,6 +39,8 @@ class Seat:
     where: Whereabouts | None = None
     job: Job | None = None
     began: float = 0.0
+    phase: str = ""
+    """Of its job, when it was last looked at."""
     lost: int = 0
     """Actors in a row that died without a job."""
 
@@ -60,7 +65,7 @@ class Seat:
         gpus = len(self.slot.gpus) if self.root is None else 0
         if gpus:
             environment.pop("CUDA_VISIBLE_DEVICES", None)  # which ones they are is for Ray to say
-        made = ray.remote(concurrency_groups={"look": 1})(Worker).options(
+        made = ray.remote(concurrency_groups={"look": 1})(Actor).options(
             num_cpus=self.slot.threads,
             num_gpus=gpus,
             max_restarts=0,
@@ -80,11 +85,12 @@ class Seat:
 
     def prepare(self, where: Whereabouts, spec: WorkerSpec) -> None:
         """Let the actor, which said where it is, import plugins."""
-        self.where, self.doing, self.awaited = where, "prepare", self.actor.prepare.remote(spec)
+        self.where, self.doing = where, "prepare"
+        self.awaited = self.actor.prepare.remote(spec, self.slot.name)
 
     def start(self, job: Job, home: str) -> None:
         """Let the actor work."""
-        self.job, self.doing, self.began = job, "evaluate", time.monotonic()
+        self.job, self.doing, self.began, self.phase = job, "evaluate", time.monotonic(), ""
         self.awaited = self.actor.evaluate.remote(job, home)
 
     def rest(self) -> None:
@@ -95,6 +101,19 @@ class Seat:
         """Ask how far it has come, unless it was asked before and has not answered."""
         if self.asked is None and (self.free or self.doing == "evaluate"):
             self.asked = self.actor.progress.options(concurrency_group="look").remote()
+
+    def stop(self) -> None:
+        """Let the log show what its job is doing, before it is ended; one that is deaf is not waited for."""
+        with suppress(RayError):
+            asked = self.actor.stop.options(concurrency_group="look").remote()
+            self.take(ray.get(asked, timeout=HEARING))
+
+    def take(self, glimpse: Glimpse) -> bool:
+        """Take note of how far it has come; False where that is about another job."""
+        if self.job is None or glimpse.job != self.job.name:
+            return False
+        self.phase = glimpse.phase
+        return True
 
     def record(self, failure: Failure, run: str) -> Record:
         """Return the record of its job, which did not end well."""

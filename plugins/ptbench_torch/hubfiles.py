@@ -56,6 +56,13 @@ def bring_large(
             bring(url, _blobs(repository, kind) / file.sha256, file.sha256, headers=headers)
 
 
+def hub_reason(error: Exception) -> str:
+    """Return in a few words why the hub's client did not bring something."""
+    if type(error).__name__ == "OfflineModeIsEnabled":
+        return "HF_HUB_OFFLINE is set"
+    return f"{type(error).__name__}: {' '.join(str(error).split())}"[:160].rstrip(": ")
+
+
 def _blobs(repository: str, kind: str) -> Path:
     from huggingface_hub import constants
 

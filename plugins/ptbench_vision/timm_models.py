@@ -171,9 +171,9 @@ def _snapshots(repository: str) -> Path:
 
 
 def _fetched(config: Mapping[str, Any], request: ModelRequest) -> Path:
-    from huggingface_hub import HfApi, constants, hf_hub_download
+    from huggingface_hub import HfApi, constants, errors, hf_hub_download
 
-    from ptbench_torch.hubfiles import HubFile, bring_large
+    from ptbench_torch.hubfiles import HubFile, bring_large, hub_reason
 
     repository, revision = str(config["hf_hub_id"]), request.reference.revision or "main"
     try:
@@ -185,11 +185,12 @@ def _fetched(config: Mapping[str, Any], request: ModelRequest) -> Path:
     except ModelError:
         raise
     except Exception as error:  # each version of huggingface_hub has errors of its own
+        verb = "did not give it" if isinstance(error, errors.HfHubHTTPError) else "cannot be reached"
+        pinned = f" --revision {request.reference.revision}" if request.reference.revision else ""
         raise ModelError(
-            f"{request.reference}: {repository}@{revision} is not in the local cache "
-            f"({constants.HF_HUB_CACHE}), and {constants.ENDPOINT} did not give it "
-            f"({type(error).__name__}): connect, or fetch it before with: hf download {repository} "
-            f"{_file_name(config)}"
+            f"{request.reference} is not in the local cache ({constants.HF_HUB_CACHE}), and "
+            f"{constants.ENDPOINT} {verb} ({hub_reason(error)}): connect, or fetch it before with: "
+            f"hf download {repository} {_file_name(config)}{pinned}"
         ) from None
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from contextlib import redirect_stdout
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,17 +19,29 @@ from ptbench.cli.caching import size_text
 from ptbench.cli.looking import EXECUTION, look_at
 from ptbench.cli.shared import JSON, OUTPUT, interruptible, make_console
 from ptbench.errors import UsageError
+from ptbench.plain import to_json
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from ptbench.bundle import Bundled
     from ptbench.cli.looking import Looked
+    from ptbench.model import Download
     from ptbench.records import Record
     from ptbench.replay import Bundle, Difference, Replayed
 
 FOLDER = click.Path(path_type=Path, exists=True, file_okay=False)
 STYLES = {"same bits": "green", "same scores": "green", "differs": "bold red", "could not run": "red"}
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What a look at a bundle finds, before anything runs."""
+
+    differences: Sequence[Difference]
+    downloads: Sequence[Download]
+    problems: Sequence[str]
+    warnings: Sequence[str]
 
 
 @click.command("bundle")
@@ -54,6 +68,7 @@ def bundle_command(run: Path, output: Path | None, data: bool, base: Path | None
     are taken out. Weights are not packed: the lock has their digests.
     """
     from ptbench.bundle import bundle
+    from ptbench.errors import printable
 
     done = bundle(run, output, base=base, data=data)
     if as_json:
@@ -63,12 +78,30 @@ def bundle_command(run: Path, output: Path | None, data: bool, base: Path | None
     for local in done.data:
         size = f"{len(local.files):,} file{'s' * (len(local.files) != 1)}, {size_text(local.bytes)}"
         told = "included" if local.included else "not included, its digests are listed"
-        console.out(f"data {local.path} ({size}): {told}", highlight=False)
+        if local.files:
+            console.out(f"data {printable(local.path)} ({size}): {told}", highlight=False)
+    for text in (text for local in done.data for text in local.left_out):
+        _say(console, f"note: left out: {text}")
     if done.base is None:
-        text = "note: local data was not looked for, since the suite's folder is not known: --base names it"
-        console.print(text, style="yellow")
+        _say(
+            console,
+            "note: local data was not looked for, since the suite's folder is not known: --base names it",
+        )
     if done.unfinished:
-        console.print(f"note: the run is {done.unfinished}: its bundle has what is finished", style="yellow")
+        _say(console, f"note: the run is {done.unfinished}: its bundle has what is finished")
+    if done.unread:
+        _say(console, f"warning: {done.unread}")
+    if done.gone:
+        one = len(done.gone) == 1
+        files = (
+            "a file that records name is gone"
+            if one
+            else f"{len(done.gone):,} files that records name are gone"
+        )
+        _say(
+            console,
+            f"warning: {files}, such as {done.gone[0]}: replay cannot compare {'it' if one else 'them'}",
+        )
     console.out(f"{done.cells:,} cells, {size_text(done.bytes)}, sha256 {done.sha256}", highlight=False)
     console.out(f"wrote {done.path}", highlight=False)
 
@@ -102,42 +135,76 @@ def replay_command(
     factory's, a pickle's) is not run without --trust. Scores are the same if they differ by at most half
     of the sixth decimal; "same bits" means that every prediction is equal too, bit for bit. The exit code is
     0 if all scores are the same, 1 if some differ or could not be measured here, 2 if FILE is damaged. With
-    --check it is 0 if FILE is whole.
+    --check it is 0 if FILE is whole and all of its cells could run here, 1 if some could not.
     """
     from ptbench.archive import Archive
+    from ptbench.bundle import DATA, FILES
     from ptbench.offline import seal
-    from ptbench.replay import all_equal, compare, data_differences, differences, read_bundle
+    from ptbench.replay import (
+        all_equal,
+        code_differences,
+        compare,
+        data_differences,
+        differences,
+        outside,
+        read_bundle,
+    )
 
     if offline:
         seal()
     console = make_console()
     quiet = quiet or as_json
     with Archive(file) as archive, tempfile.TemporaryDirectory(prefix="ptbench-replay-") as made:
-        bundle, folder = read_bundle(archive), Path(made)
+        bundle, folder = read_bundle(archive), Path(made).resolve()
         then = bundle.unpack(folder)
-        looked = _look(bundle, base or folder / "data", given, offline=offline)
-        found = [*differences(bundle.lock, _here(looked)), *data_differences(bundle.lock, base)]
+        data = base or folder / DATA
+        looked = _look(bundle, data, given, offline=offline)
+        planned = {one.cell.id: one for one in looked.plan.cells}
+        here = {name: one.identity for name, one in planned.items()}
+        found = Found(
+            [
+                *differences(bundle.lock, _here(looked)),
+                *code_differences(then, here),
+                *data_differences(bundle.lock, base),
+            ],
+            looked.plan.downloads,
+            [_brought(text, folder) for text in (*looked.plan.problems, *looked.mistakes)],
+            [f"the suite reads what lies on this machine, not in the bundle: {name}"
+             for name in outside(bundle.text, data)],
+        )  # fmt: skip
         if not as_json:
-            _show_differences(found, looked, console)
+            _show_found(found, console)
         if check:
+            blocked = sum(old.cell not in planned or bool(planned[old.cell].problem) for old in then)
             if as_json:
-                click.echo(json.dumps({**_found_data(found, looked), "cells": len(then)}, indent=2))
+                told = {**to_json(found), "cells": len(then), "could_not_run": blocked}
+                click.echo(json.dumps(told, indent=2))
             else:
-                console.out(f"{file} is whole: {len(archive.members):,} members, {len(then):,} cells")
-            return 0
+                rest = f"; {blocked:,} of them could not run here" if blocked else ""
+                console.out(f"{file} is whole: {len(archive.members):,} members, {len(then):,} cells{rest}")
+            return int(blocked > 0)
         if not trust:
             _check_trust(looked, file)
         results, now = _run(looked, output, quiet)
-        reasons = {planned.cell.id: planned.problem for planned in looked.plan.cells}
+        reasons = {name: one.problem for name, one in planned.items()}
         reasons[""] = "; ".join(looked.mistakes) or "the suite has no such cell in this version"
-        cells = list(compare(then, folder / "run", now, results, reasons))
-        _write(results, file, found, looked, cells)
+        compared = compare(then, folder / FILES, now, results, reasons)
+        cells = [replace(cell, reason=_brought(cell.reason, folder)) for cell in compared]
+        _write(results, file, found, cells)
     if as_json:
-        click.echo(json.dumps({**_found_data(found, looked), **_cells_data(cells), "results": str(results)}))
+        click.echo(json.dumps({**to_json(found), **_cells_data(cells), "results": str(results)}))
     else:
         _show_cells(cells, console)
         console.out(f"results: {results}", highlight=False)
     return 0 if all_equal(cells) else 1
+
+
+def _say(console: Console, text: str, style: str = "yellow") -> None:
+    from rich.text import Text
+
+    from ptbench.errors import printable
+
+    console.print(Text(printable(text), style=style), soft_wrap=True)
 
 
 def _look(bundle: Bundle, base: Path, given: Mapping[str, Any], *, offline: bool) -> Looked:
@@ -199,34 +266,47 @@ def _run(looked: Looked, output: Path, quiet: bool) -> tuple[Path, Sequence[Reco
         return ready.folder, report.records
 
 
-def _write(
-    results: Path, file: Path, found: Sequence[Difference], looked: Looked, cells: Sequence[Replayed]
-) -> None:
+def _brought(text: str, folder: Path) -> str:
+    """Return an error without the folder that a bundle was unpacked to, which is gone soon."""
+    from ptbench.bundle import DATA
+
+    data = folder / DATA
+    named = re.match(rf"(.*: )?[^:]*{re.escape(str(data))}/([^;:\[\]]+)", text)
+    if named and not os.path.lexists(data / (name := named[2].strip())):
+        count = re.search(r" \[\d+ cells?\]$", text)
+        told = f"{name} is not in the bundle: --base DIR names the folder it lies in"
+        return f"{named[1] or ''}{told}{count[0] if count else ''}"
+    return text.replace(f"{data}/", "").replace(str(data), "the bundle").replace(f"{folder}/", "")
+
+
+def _write(results: Path, file: Path, found: Found, cells: Sequence[Replayed]) -> None:
     from ptbench.store import write_json
 
-    write_json(results / "replay.json", {"of": file.name, **_found_data(found, looked), **_cells_data(cells)})
+    write_json(results / "replay.json", {"of": file.name, **to_json(found), **_cells_data(cells)})
 
 
-def _show_differences(found: Sequence[Difference], looked: Looked, console: Console) -> None:
+def _show_found(found: Found, console: Console) -> None:
     from rich.table import Table
     from rich.text import Text
 
     from ptbench.cli.planning import download_text
     from ptbench.errors import printable
 
-    if found:
+    if found.differences:
         table = Table(title="what differs here", title_justify="left", header_style="bold")
         for name in ("what", "then", "here"):
             table.add_column(name, overflow="fold")
-        for one in found:
+        for one in found.differences:
             table.add_row(*(Text(printable(text)) for text in (one.what, one.then, one.now)))
         console.print(table)
     else:
-        console.print("nothing differs here: Python, packages, plugins, machine, device, data")
-    for download in looked.plan.downloads:
-        console.print(Text(f"download: {download_text(download)}", style="yellow"), soft_wrap=True)
-    for problem in (*looked.plan.problems, *looked.mistakes):
-        console.print(Text(f"problem: {printable(problem)}", style="red"), soft_wrap=True)
+        console.print("nothing differs here: Python, packages, plugins, code, machine, device, data")
+    for download in found.downloads:
+        _say(console, f"download: {download_text(download)}")
+    for problem in found.problems:
+        _say(console, f"problem: {problem}", "red")
+    for warning in found.warnings:
+        _say(console, f"warning: {warning}")
 
 
 def _show_cells(cells: Sequence[Replayed], console: Console) -> None:
@@ -243,7 +323,8 @@ def _show_cells(cells: Sequence[Replayed], console: Console) -> None:
     for cell in cells:
         metric = cell.metric or next(iter(cell.then), "")
         compared = cell.verdict not in (Verdict.COULD_NOT_RUN, Verdict.NO_SCORES_THEN)
-        changed = f"{cell.changed:,} of {cell.rows:,} differ" if cell.changed else f"all {cell.rows:,} equal"
+        equal = "not compared" if cell.reason else f"all {cell.rows:,} equal"
+        changed = f"{cell.changed:,} of {cell.rows:,} differ" if cell.changed else equal
         verdict = Text(cell.verdict.value, style=STYLES.get(cell.verdict.value, "dim"))
         if cell.verdict is Verdict.DIFFERS:
             verdict.append(f" by {cell.difference:+.2g}")
@@ -267,18 +348,7 @@ def _show_cells(cells: Sequence[Replayed], console: Console) -> None:
     console.print(", ".join(f"{count} {verdict.value}" for verdict, count in counts.items() if count))
 
 
-def _found_data(found: Sequence[Difference], looked: Looked) -> dict[str, Any]:
-    from ptbench.plain import to_json
-
-    return {
-        "differences": to_json(found),
-        "downloads": to_json(looked.plan.downloads),
-        "problems": [*looked.plan.problems, *looked.mistakes],
-    }
-
-
 def _cells_data(cells: Sequence[Replayed]) -> dict[str, Any]:
-    from ptbench.plain import to_json
     from ptbench.replay import ROUNDING
 
     return {"rounding": ROUNDING, "cells": to_json(cells)}
@@ -292,6 +362,9 @@ def _bundled_data(done: Bundled) -> dict[str, Any]:
         "cells": done.cells,
         "unfinished": done.unfinished,
         "base": str(done.base) if done.base else None,
+        "unread": done.unread,
+        "gone": done.gone,
+        "left_out": [text for one in done.data for text in one.left_out],
         "data": [
             {"path": one.path, "bytes": one.bytes, "files": len(one.files), "included": one.included}
             for one in done.data

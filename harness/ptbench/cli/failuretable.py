@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from rich.text import Text
@@ -19,9 +20,9 @@ INDENT = "    "
 def failures(report: Report) -> Iterator[Text]:
     """Yield every reason for which cells did not end well."""
     reasons: dict[tuple[Status, str], list[Record]] = {}
-    for record in ordered(report):
-        if record.status is not Status.OK:
-            reasons.setdefault((record.status, record.error), []).append(record)
+    bad = tuple(record for record in report.records if record.status is not Status.OK)
+    for record in ordered(replace(report, records=bad)):
+        reasons.setdefault((record.status, record.error), []).append(record)
     for (status, error), records in list(reasons.items())[:MOST_REASONS]:
         yield from _reason(report.folder, status, error, records)
     if len(reasons) > MOST_REASONS:

@@ -136,6 +136,7 @@ def _show(done: list[Fetched], console: Console) -> None:
     from rich.text import Text
 
     from ptbench.errors import printable
+    from ptbench.runner.fetching import reasons_of
 
     table = Table(header_style="bold")
     for name in ("what", "for", "state", "size", "files", "sha256", "where"):
@@ -157,9 +158,8 @@ def _show(done: list[Fetched], console: Console) -> None:
         if fetched.state == "later":
             text = f"{fetched.item.what}: its plugin brings it when a cell runs, and not before"
             console.print(Text(f"note: {printable(text)}", style="yellow"), soft_wrap=True)
-    for fetched in done:
-        if fetched.error:
-            console.print(Text(f"error: {printable(fetched.error)}", style="red"), soft_wrap=True)
+    for reason in reasons_of(done):
+        console.print(Text(f"error: {printable(reason)}", style="red"), soft_wrap=True)
     total = sum(fetched.bytes for fetched in done)
     good = sum(fetched.state in ("there", "brought") for fetched in done)
     console.print(f"{good} of {len(done)} are here, {size_text(total)}")

@@ -138,7 +138,8 @@ def _line(found: Found, told_below: bool = False) -> Text:
     }
     text.append(said.get(found.state, printable(found.state)), style=f"not bold {style}")
     text.append(f", {now.ended:,} of {now.total:,} cells", style="not bold")
-    counts = ", ".join(f"{n:,} {printable(status)}" for status, n in sorted(now.statuses.items()))
+    told = [*sorted(now.statuses.items()), *([("reused", now.reused)] if now.reused else [])]
+    counts = ", ".join(f"{n:,} {printable(status)}" for status, n in told)
     text.append(f" ({counts})" if counts else "", style="not bold")
     text.append(f", {'for' if found.state == RUNNING else 'after'} {clock(now.seconds)}", style="not bold")
     if found.state == RUNNING:

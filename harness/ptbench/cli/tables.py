@@ -18,7 +18,7 @@ from ptbench.cli.timingtable import timing_lines
 from ptbench.errors import printable
 from ptbench.pareto import pareto_front
 from ptbench.records import Record, Report, Standing, Status
-from ptbench.report import entries_of, halved, ordered, searched, tasks_of
+from ptbench.report import entries_of, grouped, halved, ordered, searched, tasks_of
 
 LEGEND = (
     "score ± half the 95 % interval   [bold green]*[/] best   "
@@ -39,16 +39,19 @@ def render(report: Report, console: Console) -> None:
 
 
 def _parts(whole: Report, width: int) -> Iterator[RenderableType]:
-    groups = _groups(whole)
+    records = ordered(whole)
+    groups = _groups(records)
     report = _shown(whole, groups)
     tasks = list(tasks_of(report).items())
-    names = [max(map(len, column), default=0) for column in zip(*entries_of(report), strict=True)]
+    entries = entries_of(report)
+    names = [max(map(len, column), default=0) for column in zip(*entries, strict=True)]
     fits = max(1, (width - sum(min(size, MAX_NAME) + 3 for size in names) - 1) // SCORE_WIDTH)
+    tried = _tried(report)
     for start in range(0, len(tasks), fits):
-        yield _scores(report, dict(tasks[start : start + fits]), first=start == 0)
+        yield _scores(report, entries, tried, dict(tasks[start : start + fits]), first=start == 0)
     if report is not whole:
         yield Text(
-            f"shown: the first {len(entries_of(report)):,} of {len(groups):,} models under protocols on the "
+            f"shown: the first {len(entries):,} of {len(groups):,} models under protocols on the "
             f"first {len(tasks):,} of {len(tasks_of(whole)):,} tasks; leaderboard.csv and report.csv have all"
         )
     if any(record.status is Status.OK for record in report.records):
@@ -57,14 +60,14 @@ def _parts(whole: Report, width: int) -> Iterator[RenderableType]:
         yield from without_copies(report)
         yield _costs(whole, dict(list(groups.items())[:MOST_ENTRIES]), width)
         yield from _marks(whole)
-    yield from _remarks(whole)
+    yield from _remarks(whole, records)
     yield from timing_lines(whole.run.get("timing"))
 
 
-def _groups(report: Report) -> dict[tuple[str, str], list[Record]]:
+def _groups(records: Sequence[Record]) -> dict[tuple[str, str], list[Record]]:
     """Return the records of each model under each protocol, in the order of the suite."""
     groups: dict[tuple[str, str], list[Record]] = {}
-    for record in ordered(report):
+    for record in records:
         groups.setdefault((record.model, record.label), []).append(record)
     return groups
 
@@ -83,7 +86,21 @@ def _shown(report: Report, groups: Mapping[tuple[str, str], Sequence[Record]]) -
     )
 
 
-def _scores(report: Report, tasks: dict[str, str], first: bool) -> Table:
+def _tried(report: Report) -> dict[tuple[str, str, str], Counter[str]]:
+    """Return what became of the cells of each task, model and protocol."""
+    tried: dict[tuple[str, str, str], Counter[str]] = {}
+    for entry, records in grouped(report).items():
+        tried[entry] = Counter(record.status.value for record in records)
+    return tried
+
+
+def _scores(
+    report: Report,
+    entries: Sequence[tuple[str, str]],
+    tried: Mapping[tuple[str, str, str], Counter[str]],
+    tasks: Mapping[str, str],
+    first: bool,
+) -> Table:
     title = f"{report.run.get('suite', '')} · {report.run.get('run', '')}" if first else None
     table = Table(title=escape(title) if title else None, title_justify="left", header_style="bold")
     table.add_column("model", overflow="fold", max_width=MAX_NAME)
@@ -91,10 +108,7 @@ def _scores(report: Report, tasks: dict[str, str], first: bool) -> Table:
     for task, metric in tasks.items():
         table.add_column(f"{escape(task)}\n[dim]{escape(metric)}[/]", justify="right", overflow="fold")
     stand = {(s.task, s.metric, s.model, s.protocol): s for s in report.standings}
-    tried: dict[tuple[str, str, str], Counter[str]] = {}
-    for r in report.records:
-        tried.setdefault((r.task, r.model, r.label), Counter())[r.status.value] += 1
-    for model, protocol in entries_of(report):
+    for model, protocol in entries:
         cells: list[Text] = []
         for task, metric in tasks.items():
             statuses = tried.get((task, model, protocol), Counter())
@@ -209,7 +223,7 @@ def throughput(records: Sequence[Record]) -> float | None:
     return sum(n for n, _ in timed) / seconds if seconds else None
 
 
-def _remarks(report: Report) -> Iterator[RenderableType]:
+def _remarks(report: Report, records: Sequence[Record]) -> Iterator[RenderableType]:
     yield from failures(report)
     reused = [record for record in report.records if record.reused]
     if reused:
@@ -221,7 +235,7 @@ def _remarks(report: Report) -> Iterator[RenderableType]:
         why = "stopped at a cell that did not end well: " if report.run.get("status") == "stopped" else ""
         done = f"{len(report.records)} of {report.run.get('cells')} cells"
         yield Text(f"this run has not finished: {why}{done}; the same command goes on with it")
-    for note, places in _notes(report).items():
+    for note, places in _notes(records).items():
         tasks = [task for found in places.values() for task in found]
         if set(places) == everyone:
             where = ", ".join(dict.fromkeys(tasks))
@@ -230,17 +244,15 @@ def _remarks(report: Report) -> Iterator[RenderableType]:
         yield Text(f"note: {printable(note)} ({where})", style="dim")
 
 
-def _notes(report: Report) -> dict[str, dict[str, list[str]]]:
+def _notes(records: Sequence[Record]) -> dict[str, dict[str, dict[str, None]]]:
     """Return each note with the models and tasks that it is about."""
-    notes: dict[str, dict[str, list[str]]] = {}
-    for record in ordered(report):
+    notes: dict[str, dict[str, dict[str, None]]] = {}
+    for record in records:
         primary = record.score(record.primary)
         caveats = primary.caveat.split("; ") if primary and primary.caveat else []
         allowed = [f"the suite allowed {word}" for word in record.trust]
         for note in (*record.notes, *caveats, *allowed):
-            tasks = notes.setdefault(note, {}).setdefault(record.model, [])
-            if record.task not in tasks:
-                tasks.append(record.task)
+            notes.setdefault(note, {}).setdefault(record.model, {})[record.task] = None
     return notes
 
 

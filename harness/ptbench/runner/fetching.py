@@ -6,7 +6,7 @@ import hashlib
 import queue
 import re
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -169,6 +169,32 @@ def fetch(items: Sequence[Item], told: Callable[[Item, str, int, int | None], No
         yield done.get()
 
 
+def reasons_of(done: Iterable[Fetched]) -> list[str]:
+    """Return why some could not be brought: errors that differ in names alone as one."""
+    groups: dict[str, list[Fetched]] = {}
+    for fetched in done:
+        if fetched.error:
+            groups.setdefault(_nameless(fetched), []).append(fetched)
+    return [_told_once(group) for group in groups.values()]
+
+
+def _told_once(group: Sequence[Fetched]) -> str:
+    first, *others = group
+    if not others:
+        return first.error
+    names = ", ".join(name for other in others for name in other.item.names)
+    return f"{first.error} (and {len(others):,} more for the same reason: {names})"
+
+
+def _nameless(fetched: Fetched) -> str:
+    """Return an error without what stands in it for this item alone."""
+    item = fetched.item
+    name, _, revision = item.what.partition(":")[2].partition("@")
+    own = {item.what, name, revision, *item.names, *(download.what for download in item.downloads)}
+    words = sorted(filter(None, own), key=len, reverse=True)
+    return re.sub("|".join(rf"(?<!\w){re.escape(word)}(?!\w)" for word in words), "…", fetched.error)
+
+
 def _fetched(item: Item, told: Fetching) -> Fetched:
     if item.problem:
         return Fetched(item, "failed", error=item.problem)
@@ -182,7 +208,7 @@ def _fetched(item: Item, told: Fetching) -> Fetched:
                 f"it was brought, but its plugin still misses {', '.join(download.what for download in left)}"
             )
     except (Exception, SystemExit) as error:  # whatever a plugin raises must not cost the others
-        return Fetched(item, "failed", error=f"{item.what}: {_without(one_line(error), item.what)}")
+        return Fetched(item, "failed", error=_named(item.what, one_line(error)))
     return Fetched(item, "brought" if item.downloads else "there", files)
 
 
@@ -191,8 +217,12 @@ def _file(path: Path) -> File:
         return File(path, path.stat().st_size, hashlib.file_digest(file, "sha256").hexdigest())
 
 
-def _without(text: str, start: str) -> str:
-    return text.removeprefix(start).lstrip(": ")
+def _named(what: str, text: str) -> str:
+    """Return an error that names its reference, and once."""
+    scheme, _, name = what.partition(":")
+    if text.startswith(name) and not text[len(name) : len(name) + 1].isalnum():
+        return f"{scheme}:{text}"
+    return text if what in text else f"{what}: {text}"
 
 
 def _joined(one: Item, other: Item) -> Item:

@@ -8,7 +8,7 @@ skipped with that reason, and the others run.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from ptbench.catalog import Catalog
@@ -129,11 +129,10 @@ def make_plan(suite: Suite, cells: tuple[Cell, ...], catalog: Catalog, device: s
     models: dict[str, ModelPlan] = {}
     tasks: dict[str, TaskPlan] = {}
     for cell in cells:
-        base = Path(cell.base)
         if cell.model.name not in models:
-            models[cell.model.name] = _plan_model(cell.model, base, catalog)
+            models[cell.model.name] = _plan_model(cell.model, Path(cell.base), catalog)
         if cell.task.name not in tasks:
-            tasks[cell.task.name] = _plan_task(cell.task, base, catalog)
+            tasks[cell.task.name] = _plan_task(cell.task, Path(cell.base), catalog)
     describe, identities = _describer(catalog), Identities(catalog, device)
     planned: list[PlannedCell] = []
     known: dict[tuple[str, str, str, int], PlannedCell] = {}
@@ -142,11 +141,11 @@ def make_plan(suite: Suite, cells: tuple[Cell, ...], catalog: Catalog, device: s
         key = (model.spec.name, task.spec.name, cell.protocol, id(cell.options))
         if key not in known:
             known[key] = _plan_cell(cell, model, task, catalog, describe)
-        one = replace(known[key], cell=cell)  # the seed alone makes no difference to a plan
+        one, identity = known[key], {}  # the seed alone makes no difference to a plan but for this
         if not one.problem and one.capability is not None:
             described = describe(cell, one.capability, task.kind)
-            one = replace(one, identity=identities.of(cell, described, task.data))
-        planned.append(one)
+            identity = identities.of(cell, described, task.data)
+        planned.append(PlannedCell(cell, one.problem, one.capability, one.rows, one.note, identity))
     return Plan(suite, tuple(planned), models, tasks, device=device)
 
 

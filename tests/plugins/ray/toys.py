@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ptbench import Cell, Evaluate, Job, Record, Status, WorkerSpec, advance, new_record
+from ptbench.progress import enter
 from ptbench.records import ModelSpec, TaskSpec
 
 PINNED = ("OMP_NUM_THREADS", "CUDA_VISIBLE_DEVICES")
@@ -60,7 +61,10 @@ def make(spec: WorkerSpec) -> Evaluate:
                 print("last words", flush=True)
                 ctypes.string_at(0)
             case "hang":
+                enter("embed")
                 time.sleep(600)
+            case "interrupt":
+                raise KeyboardInterrupt
             case "sleep":
                 for _ in range(10):
                     advance(7)

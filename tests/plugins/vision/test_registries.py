@@ -188,8 +188,14 @@ def test_timm_from_the_cache_of_the_hub(caches: Path, name: str) -> None:
 
 
 def test_timm_without_cache_or_network(caches: Path) -> None:
-    with pytest.raises(ModelError, match=r"hf download timm/resnet18\.a1_in1k"):
+    with pytest.raises(ModelError) as error:
         load(f"timm:resnet18.a1_in1k@{COMMIT}")
+    message = str(error.value)
+    assert message.startswith(f"timm:resnet18.a1_in1k@{COMMIT} is not in the local cache (")
+    assert "cannot be reached (HF_HUB_OFFLINE is set): connect, or fetch it before with: " in message
+    assert message.endswith(f"hf download timm/resnet18.a1_in1k model.safetensors --revision {COMMIT}")
+    with pytest.raises(ModelError, match=r"resnet18\.a1_in1k model\.safetensors$"):
+        load("timm:resnet18.a1_in1k", allow_unpinned=True)
 
 
 def test_timm_at_its_test_size(caches: Path) -> None:
