@@ -350,6 +350,7 @@ def test_what_could_not_run(ptbench: Ptbench, packed: Path, suite: Path, tmp_pat
     done, told = replayed(ptbench, altered(packed, tmp_path / "b", suite=text), tmp_path)
     assert done.code == 1
     assert all("did you mean 'linear_probe'?" in cell["reason"] for cell in told["cells"])
+    assert "/ptbench-" not in done.out
 
 
 def test_check_says_what_differs_and_runs_nothing(ptbench: Ptbench, packed: Path, tmp_path: Path) -> None:

@@ -85,6 +85,10 @@ def test_the_executors_of_the_core_conform(executor: Any) -> None:
     testing.check_executor(executor)
 
 
+def test_workers_of_this_machine_need_no_network() -> None:
+    assert LOCAL.offline  # else --offline refuses the default
+
+
 def test_a_dead_workers_record_says_how_it_died_and_what_it_said_last(run: Run, tmp_path: Path) -> None:
     segfault, words, alloc, fine = run(jobs("segfault", "last words", "bad alloc", ""))
     assert (segfault.status, words.status, alloc.status) == (Status.CRASHED, Status.CRASHED, Status.OOM)

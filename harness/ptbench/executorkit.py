@@ -152,16 +152,13 @@ class _Kit:
         what = ", ".join(sorted({do for do in deeds if do}))
         with _in_time(f"{self.name}: cells that {what}"):
             _, records = self.run(jobs, slots=2, timeout=timeout)
-        assert len(records) == len(deeds), (
-            f"{self.name}: {len(records)} records of {len(deeds)} cells ({what})"
-        )
+        number = f"{len(records)} records of {len(deeds)} cells"
+        assert len(records) == len(deeds), f"{self.name}: {number}, some of which {what}"
         for record in sorted(records, key=lambda record: record.seed):
             do = deeds[record.seed]
             who = f"{self.name}: a cell that is to {do or 'end well'} is '{record.status}' ({record.error})"
             assert record.status is _ENDS[do], f"{who} in place of '{_ENDS[do]}'"
-            assert (record.status is Status.OK) is not bool(record.error), (
-                f"{self.name}: {do} without a reason"
-            )
+            assert record.status is Status.OK or record.error, f"{self.name}: {do} without a reason"
             assert record.slot, f"{self.name} does not say in Record.slot where a cell ran that is to {do}"
             assert do != "throw" or record.log, f"{self.name}: no traceback in the log of a cell that raises"
 

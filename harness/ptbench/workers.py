@@ -98,4 +98,5 @@ LOCAL = Executor(
     description="A worker process for each slot of this machine, kept alive from cell to cell.",
     run=_local,
     splits=True,
+    offline=True,
 )

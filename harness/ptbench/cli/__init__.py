@@ -14,13 +14,14 @@ from collections.abc import Sequence
 import click
 
 from ptbench import __version__
-from ptbench.cli.bundling import bundle_command, replay_command
+from ptbench.cli.bundling import bundle_command
 from ptbench.cli.caching import cache_group
 from ptbench.cli.fetching import fetch_command
 from ptbench.cli.following import status_command
 from ptbench.cli.inspecting import inspect_command
 from ptbench.cli.listing import list_group
 from ptbench.cli.profiling import profile_command
+from ptbench.cli.replaying import replay_command
 from ptbench.cli.running import run_command
 from ptbench.cli.verifying import verify_command
 from ptbench.cli.viewing import plan_command, report_command
