@@ -134,6 +134,15 @@ def _interrupt() -> None:
     raise KeyboardInterrupt
 
 
+def _fork() -> None:
+    os.fork()  # and the child goes on as if it were the worker
+
+
+def _flood() -> None:
+    for number in range(12):
+        print(f"part {number} ".ljust(1 << 20, "x"))
+
+
 def _in_embed() -> None:
     enter("embed")
     time.sleep(600)
@@ -151,6 +160,8 @@ DEEDS: dict[str, Callable[[], dict[str, Any] | None]] = {
     "close everything": _close_everything,
     "segfault": _segfault,
     "hang": _in_embed,
+    "fork": _fork,
+    "flood": _flood,
     "interrupt": _interrupt,
     "wait": lambda: time.sleep(0.7),
     "say": lambda: print("said by Python\n" * 1000),

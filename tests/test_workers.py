@@ -227,6 +227,22 @@ def test_a_record_that_cannot_travel_is_a_failed_cell(run: Run) -> None:
     assert fine.status is Status.OK
 
 
+def test_a_child_that_a_plugin_forked_answers_nothing(run: Run) -> None:
+    records = run(jobs(*["fork", ""] * 3))
+    assert [record.status for record in records] == [Status.OK] * 6
+    assert len({record.facts["pid"] for record in records}) == 1
+
+
+def test_of_a_log_that_is_too_long_both_ends_are_kept(run: Run, tmp_path: Path) -> None:
+    (record,) = run(jobs("flood"))
+    log = (tmp_path / record.log).read_bytes()
+    assert 4 << 20 <= len(log) < (4 << 20) + 100
+    assert log.startswith(b"part 0 ")
+    assert b"bytes were left out" in log
+    assert b"part 11 " in log
+    assert b"part 6 " not in log
+
+
 def test_a_worker_that_closes_its_pipe_is_ended(run: Run) -> None:
     deaf, fine = run(jobs("close everything", ""))
     assert (deaf.status, fine.status) == (Status.CRASHED, Status.OK)

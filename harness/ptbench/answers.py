@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import faulthandler
+import os
 import pickle
 import signal
 import sys
@@ -16,7 +17,7 @@ from typing import Any
 from ptbench.errors import one_line
 from ptbench.failures import Failure, failure_of, new_record
 from ptbench.jobs import Evaluate, Job, WorkerSpec
-from ptbench.output import Output, said
+from ptbench.output import Output, said, shorten
 from ptbench.progress import Progress, listening
 from ptbench.records import Record, Status
 
@@ -51,6 +52,7 @@ class Worker:
         """Start what evaluates; where that fails, `broken` says why, and every job is answered with it."""
         self.spec = spec
         self.slot = slot
+        self._pid = os.getpid()
         self.broken = self._traceback = ""
         self.job: Job | None = None
         """The job in hand. Another thread may look at it."""
@@ -75,6 +77,8 @@ class Worker:
             self.job = job
             record, lost = self._evaluated(job)
             self.job = None
+        if os.getpid() != self._pid:  # a plugin forked and its child came back: the answer is its parent's
+            os._exit(1)
         warnings = tuple(self.progress.warnings.pop(0) for _ in range(len(self.progress.warnings)))
         spent = record is not None and record.status is Status.CRASHED
         if job.part is None and record is not None:
@@ -127,6 +131,8 @@ def _failed(job: Job, spec: WorkerSpec, failure: Failure, **facts: Any) -> Recor
 def _kept(path: Path, name: str) -> str:
     """Return the name of a log; nothing, and no file, where it has no word."""
     if said(path):
+        with suppress(OSError):
+            shorten(path)
         return name
     with suppress(OSError):
         path.unlink()

@@ -9,6 +9,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+LONGEST = 4 << 20
+"""Bytes of a log that are kept when a job has ended."""
+
 
 class Output:
     """The file descriptors 1 and 2 of this process."""
@@ -55,6 +58,19 @@ def said(path: Path) -> bool:
         return path.stat().st_size > 0
     except OSError:
         return False
+
+
+def shorten(path: Path, most: int = LONGEST) -> None:
+    """Leave the beginning and the end of a log that is too long, and say so. Raises `OSError`."""
+    size = path.stat().st_size
+    if size <= most:
+        return
+    with path.open("r+b") as file:
+        file.seek(size - most // 2)
+        end = file.read()
+        file.seek(most // 2)
+        file.write(f"\n… {size - most:,} bytes were left out …\n".encode() + end)
+        file.truncate()
 
 
 def _c_flush() -> Callable[[], object]:

@@ -17,9 +17,19 @@ SCORELESS = frozenset(
         *("cli", "runner", "testing", "poisoning", "reporters", "report", "executors", "workers"),
         *("schedule", "slots", "jobs", "journal", "lock", "durable", "identity", "digests", "sourcecode"),
         *("cache", "entries", "scratch", "environment", "progress", "errors", "failures", "pareto"),
-        *("backlog", "dividing", "forecast", "pace", "workload", "worker", "processes", "deaths", "neighbours"),
-        *("gpus", "executorkit", "executorcells", "runlog", "runs", "tracking", "bundle", "replay", "archive"),
-        *("scrub", "offline", "cellidentity", "version", "__main__"),
+        *("backlog", "dividing", "forecast", "pace", "workload", "answers", "output", "seats", "worker"),
+        *("processes", "deaths", "neighbours", "gpus", "executorkit", "executorcells", "runlog", "runs"),
+        *(
+            "tracking",
+            "bundle",
+            "replay",
+            "archive",
+            "scrub",
+            "offline",
+            "cellidentity",
+            "version",
+            "__main__",
+        ),
         *("claims", "published", "inspect_table", "inspection", "cka", "profiles", "hookspecs"),
     }
 )
