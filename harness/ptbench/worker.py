@@ -11,6 +11,7 @@ and at last by ("done", `Answer`). It ends after an answer that leaves it of no 
 
 from __future__ import annotations
 
+import atexit
 import os
 import signal
 import sys
@@ -42,6 +43,11 @@ def main() -> None:
         os.set_inheritable(pipe.fileno(), False)
     with suppress(EOFError, BrokenPipeError):  # nobody is there any more
         _serve(jobs, answers)
+    atexit._run_exitfuncs()  # as multiprocessing ends its processes
+    with suppress(OSError, ValueError):
+        sys.stdout.flush()
+        sys.stderr.flush()
+    os._exit(0)  # taking a framework apart piece by piece would take a second
 
 
 def _serve(jobs: Connection, answers: Connection) -> None:
