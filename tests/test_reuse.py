@@ -248,6 +248,26 @@ def test_of_several_runs_the_newest_record_serves(
     assert sorted(measured(second).values()) == [first.name, *[second.name] * 3]
 
 
+def test_a_run_that_goes_on_never_mixes_two_states_of_the_data(
+    run: Callable[..., Called], suite: Path, tmp_path: Path
+) -> None:
+    run()
+    (first,) = folders(tmp_path)
+    drop(first, 2)
+    set_status(first, "interrupted")
+    (data,) = suite.parent.glob("*.csv")
+    lines = data.read_text().splitlines()
+    data.write_text("\n".join([*lines, "again " + lines[-1]]) + "\n")
+    run()
+    kept, second = folders(tmp_path)
+    assert kept == first
+    assert len(journal.read_records(first)) == 2  # as it was left
+    records = journal.read_records(second)
+    assert len(records) == 4
+    assert len({record.fingerprints["data"] for record in records}) == 1
+    assert not any(record.reused for record in records)
+
+
 def test_a_damaged_journal_costs_its_own_run_only(
     run: Callable[..., Called], states: Callable[..., dict[str, str]], tmp_path: Path
 ) -> None:

@@ -26,7 +26,6 @@ class Opened:
     """What earlier cells took tells what these will take."""
     request: Mapping[str, Any]
     """What a later command must ask for to go on with it: the suite, and what overrides it."""
-    continued: bool = False
     fresh: bool = False
     """Whether nothing of earlier runs is used; a run that goes on keeps what it began with."""
 
@@ -63,7 +62,7 @@ def opened(
     if not run.continued:
         found = find_finished(plan, results, fresh=fresh)
     with run.lock:
-        yield Opened(run.folder, found.adopted(run.folder), found.seen, request, run.continued, fresh)
+        yield Opened(run.folder, found.adopted(run.folder), found.seen, request, fresh)
 
 
 def _outdated(found: Finished) -> bool:
