@@ -73,7 +73,7 @@ def checked_predictions(columns: Columns, kind: Kind, task: Task, who: str) -> P
     for column in kind.outputs:
         if column.required and column.name not in checked:
             raise ModelError(f"{who}: returned no column '{column.name}', which {kind.name} needs")
-    return Predictions(ids, checked, task.labels)
+    return Predictions(ids, checked, task.labels, split.clusters)
 
 
 def checked_outcome(outcome: Any, who: str) -> Outcome:

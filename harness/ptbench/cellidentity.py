@@ -111,7 +111,11 @@ class Identities:
         metrics = spec.metrics or adapter.metrics
         chosen = {"splits": spec.splits, "limit": spec.limit}
         read = {**telling_options(source, spec.data_options), **{k: v for k, v in chosen.items() if v}}
-        told = {**telling_options(adapter, spec.options), **({} if spec.copies else {"copies": False})}
+        told = {
+            **telling_options(adapter, spec.options),
+            **({} if spec.copies else {"copies": False}),
+            **({"cluster": spec.cluster} if spec.cluster else {}),
+        }
         parts = {
             "data": f"{spec.data}{_told(read)} = {_short(data)}" if data else spec.data + _told(read),
             "task": f"{adapter.name} ({kind.name}){_told(told)}",

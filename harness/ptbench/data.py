@@ -66,13 +66,16 @@ class Split:
 
     examples: Examples
     targets: NDArray[Any]
+    clusters: Sequence[str] | None = None
+    """Which examples belong together, such as the sentences of one document; None: each stands alone."""
 
     def __len__(self) -> int:
         return len(self.examples)
 
     def take(self, indices: Sequence[int] | NDArray[np.integer[Any]]) -> Split:
         """Return the rows at these positions, in this order."""
-        return Split(self.examples.take(indices), self.targets[np.asarray(indices, dtype=np.intp)])
+        clusters = None if self.clusters is None else [self.clusters[i] for i in indices]
+        return Split(self.examples.take(indices), self.targets[np.asarray(indices, dtype=np.intp)], clusters)
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +151,8 @@ class Predictions:
     ids: Sequence[str]
     columns: Columns
     labels: tuple[str, ...] = ()
+    clusters: Sequence[str] | None = None
+    """Which examples belong together (`Split.clusters`): resampled, and left out, as a whole."""
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -168,6 +173,7 @@ class Predictions:
             ids=[self.ids[i] for i in index],
             columns={name: values[index] for name, values in self.columns.items()},
             labels=self.labels,
+            clusters=None if self.clusters is None else [self.clusters[i] for i in index],
         )
 
 

@@ -39,7 +39,12 @@ def load_task(spec: TaskSpec, base: Path, catalog: Catalog) -> Task:
     rows = _roles(source.load(request), spec, where)
     metrics = metrics_of(spec, adapter)
     options = {**spec.options, "note": spec.note}
-    task = adapter.build(rows, TaskRequest(spec.name, metrics, options, spec.data, source.root(request)))
+    asked = TaskRequest(spec.name, metrics, options, spec.data, source.root(request), spec.cluster)
+    task = adapter.build(rows, asked)
+    if spec.cluster and any(split.clusters is None for split in task.splits.values()):
+        raise DataError(
+            f"{where}: adapter '{adapter.name}' does not keep clusters; take 'cluster' out of the task"
+        )
     binary = [name for name in task.metrics if catalog.metric(name).binary]
     if binary and len(task.labels) != 2:
         raise DataError(f"{where}: {_too_binary(binary, len(task.labels), catalog)}")
@@ -107,7 +112,13 @@ def data_request(spec: TaskSpec, base: Path, catalog: Catalog) -> tuple[Source, 
     columns = adapter.columns(adapting)
     if not options.get("cut_by") and any(option.name == "cut_by" for option in source.options):
         others = (adapting.get("target"), adapting.get("id"))
-        options = {**options, "cut_by": [column for column in columns if column not in others]}
+        seen = [column for column in columns if column not in others]
+        options = {
+            **options,
+            "cut_by": [spec.cluster] if spec.cluster else seen,
+        }  # a cluster stays in one split
+    if spec.cluster:
+        columns = tuple(dict.fromkeys((*columns, spec.cluster)))
     request = DataRequest(reference, options, base, tuple(spec.splits.values()), tuple(columns))
     if content := adapter.content(adapting):
         root = source.root(request)

@@ -187,6 +187,8 @@ class TaskRequest:
     """Where the rows came from, for error messages."""
     root: Path = Path()
     """The folder against which relative paths in the rows are read."""
+    cluster: str = ""
+    """The column whose values become `Split.clusters`; empty: none. `build_task` sees to it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

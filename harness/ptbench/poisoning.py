@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ptbench.data import Columns, Split, Task
+from ptbench.data import Columns, Task
 from ptbench.model import Model
 from ptbench.offers import Kind, Outcome, Protocol
 from ptbench.plain import to_json
@@ -39,7 +39,7 @@ def check_protocol(protocol: Protocol, model: Model, task: Task, kind: Kind, **o
         else [test.targets[::-1] * -3.0 + 1.0, np.zeros_like(test.targets)]
     )
     for wrong in poisons:
-        poisoned = outcome(replace(task, splits={**task.splits, "test": Split(test.examples, wrong)}))
+        poisoned = outcome(replace(task, splits={**task.splits, "test": replace(test, targets=wrong)}))
         assert _predicted(first) == _predicted(poisoned), f"{who}: the targets of test change predictions"
         assert _told(first) == _told(poisoned), f"{who}: the targets of test change what is chosen"
     some = np.arange(len(test))[: max(1, len(test) // 2)][::-1]

@@ -13,6 +13,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from ptbench.comparison import Comparison
 from ptbench.data import feed
 from ptbench.model import Settings
 from ptbench.plain import to_json
@@ -71,11 +72,13 @@ class TaskSpec:
     note: str = ""
     copies: bool = True
     """Whether test rows that stand in train too are looked for."""
+    cluster: str = ""
+    """The column that says which examples belong together; empty: each stands alone."""
 
     @cached_property
     def digest(self) -> str:
         """All of it, as 64 hex digits."""
-        return _digest(to_json(self))
+        return _digest(to_json(self, without=() if self.cluster else ("cluster",)))
 
 
 @dataclass(frozen=True)
@@ -134,6 +137,8 @@ class Score:
     caveat: str = ""
     without_copies: float | None = None
     """The value without the examples that stand in train too; None where there are none, or nobody looked."""
+    clusters: int | None = None
+    """Over how many clusters of examples the interval is; None where each example stands alone."""
 
     @property
     def half_width(self) -> float:
@@ -273,6 +278,30 @@ class Standing:
     difference_high: float
     seed_share: float = math.nan
     """The share of the seeds in the variance of the mean; the rest is that of the examples."""
+    rank_low: int | None = None
+    """The best place that it may have among all: one more than those that are shown to be better. All places
+    of a task and metric hold together in 95 % of cases."""
+    rank_high: int | None = None
+    """The worst place: all but those that are shown to be worse."""
+    group: str = ""
+    """Letters: two that share one cannot be told apart."""
+
+
+@dataclass(frozen=True, slots=True)
+class Average:
+    """The mean of one model under one protocol over the primary metrics of all tasks."""
+
+    model: str
+    protocol: str
+    value: float
+    ci_low: float
+    """Ends of the 95 % interval, for other examples (and seeds) of these very tasks, not for other tasks."""
+    ci_high: float
+    tasks: int
+    rank_low: int | None = None
+    rank_high: int | None = None
+    group: str = ""
+    """As those of `Standing`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -284,6 +313,10 @@ class Report:
     records: tuple[Record, ...]
     standings: tuple[Standing, ...] = ()
     folder: Path = Path()
+    averages: tuple[Average, ...] = ()
+    """Over all tasks, the best first; empty where the tasks have no common scale, or there is one."""
+    comparison: Comparison | None = None
+    """With the baseline, where somebody compared them (`ptbench gate`, `ptbench nightly`)."""
 
 
 def _digest(value: Any) -> str:

@@ -17,7 +17,8 @@ from ptbench.data import Predictions, Task
 from ptbench.errors import ProtocolError
 from ptbench.offers import FileMetric, Kind, Metric, Outcome, SumMetric, TableMetric
 from ptbench.records import Score
-from ptbench.statistics import score, score_runs, values_of
+from ptbench.statistics.intervals import score, values_of
+from ptbench.statistics.standing import score_runs
 from ptbench.store import PREDICTIONS, joined
 
 

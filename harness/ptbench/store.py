@@ -27,7 +27,7 @@ from ptbench.plain import to_json
 from ptbench.records import Report, Standing
 
 RUN, STANDINGS, PREDICTIONS, UNREAD = "run.json", "standings.json", "predictions", "unread"
-DRAW = "draw"
+DRAW, CLUSTER = "draw", "cluster"
 ROW_GROUP_NUMBERS = 2**21
 """Numbers that are encoded at once when predictions are written: a group of rows is held in memory."""
 
@@ -113,6 +113,8 @@ def write_predictions(path: Path, *runs: Predictions) -> None:
     columns: dict[str, Any] = {"id": pa.array([_utf8(i) for i in predictions.ids], pa.string())}
     if len(runs) > 1:
         columns[DRAW] = pa.array(np.repeat(np.arange(len(runs), dtype=np.int32), len(runs[0])))
+    if predictions.clusters is not None:
+        columns[CLUSTER] = pa.array([_utf8(cluster) for cluster in predictions.clusters], pa.string())
     for name in predictions:
         values = predictions[name]
         if values.ndim > 1:
@@ -167,7 +169,8 @@ def read_runs(path: Path, wanted: Sequence[str]) -> list[Predictions]:
     if DRAW not in table:
         return [table]
     draws = table[DRAW]
-    whole = Predictions(table.ids, {name: table[name] for name in table if name != DRAW}, table.labels)
+    columns = {name: table[name] for name in table if name != DRAW}
+    whole = Predictions(table.ids, columns, table.labels, table.clusters)
     return [whole.take(np.flatnonzero(draws == draw)) for draw in np.unique(draws)]
 
 
@@ -175,7 +178,8 @@ def joined(runs: Sequence[Predictions]) -> Predictions:
     """Return the rows of several runs on the same examples as one table."""
     first = runs[0]
     columns = {name: np.concatenate([run[name] for run in runs]) for name in first}
-    return Predictions([i for run in runs for i in run.ids], columns, first.labels)
+    clusters = None if first.clusters is None else [c for run in runs for c in run.clusters or ()]
+    return Predictions([i for run in runs for i in run.ids], columns, first.labels, clusters)
 
 
 def read_predictions(path: Path, wanted: Sequence[str] | None = None) -> Predictions:
@@ -188,7 +192,7 @@ def read_predictions(path: Path, wanted: Sequence[str] | None = None) -> Predict
 
     try:
         there = pq.read_schema(path).names
-        names = [name for name in there if wanted is None or name == "id" or name in wanted]
+        names = [name for name in there if wanted is None or name in ("id", CLUSTER) or name in wanted]
         table = pq.read_table(path, columns=names)
         labels = tuple(json.loads((table.schema.metadata or {})[b"labels"]))
     except (OSError, pa.ArrowInvalid, KeyError, ValueError) as error:
@@ -207,7 +211,8 @@ def read_predictions(path: Path, wanted: Sequence[str] | None = None) -> Predict
         else:
             columns[name] = column.to_numpy(zero_copy_only=False)
     ids = [str(i) for i in columns.pop("id")]
-    return Predictions(ids, columns, labels)
+    clusters = columns.pop(CLUSTER, None)
+    return Predictions(ids, columns, labels, clusters)
 
 
 def _utf8(text: object) -> str:

@@ -42,6 +42,7 @@ TASK_KEYS: Mapping[str, tuple[type, ...]] = {
     "limit": (dict,),
     "note": (str,),
     "copies": (bool,),
+    "cluster": (str,),
 }
 ROLES = ("train", "validation", "test")
 

@@ -44,15 +44,16 @@ def build_task(
             Without it, the labels are the values that occur in train, sorted (numbers by size).
 
     Raises:
-        DataError: A column is missing, a split is empty, a text or target is missing, a target is
-            not a finite number, a label is not in the label space, two rows have one id.
+        DataError: A column or the cluster of a row is missing, a split is empty, a text or target is
+            missing, a target is not a finite number, a label is not in the label space, two rows have one id.
     """
     where = f"task '{request.name}'" + (f" ({request.where})" if request.where else "")
     splits = {name: columns for name, columns in rows.items() if columns}
     if not splits:
         raise DataError(f"{where}: there are no rows at all")
     for split, columns in splits.items():
-        for column in [*inputs.values(), target, *([id_column] if id_column else [])]:
+        others = [column for column in (id_column, request.cluster) if column]
+        for column in [*inputs.values(), target, *others]:
             if column not in columns:
                 raise DataError(f"{where}: {split} has no column '{column}'; {nearest(column, columns)}")
         if not len(columns[target]):
@@ -84,7 +85,7 @@ def build_task(
             targets = _numbers(values, here, target)
         else:
             targets = np.asarray(values, dtype=object)
-        built[split] = Split(examples, targets)
+        built[split] = Split(examples, targets, _clusters(columns, request.cluster, here))
     note = request.options.get("note", "")
     return Task(request.name, kind.name, built, request.metrics, space, str(note))
 
@@ -102,6 +103,17 @@ def _ids(columns: Rows, id_column: str | None, split: str, here: str, owner: dic
             )
         owner[example_id] = f"{split}, row {row}"
     return ids
+
+
+def _clusters(columns: Rows, column: str, here: str) -> list[str] | None:
+    if not column:
+        return None
+    clusters = []
+    for row, value in enumerate(columns[column], start=1):
+        if value is None or (isinstance(value, float) and math.isnan(value)):
+            raise DataError(f"{here}, row {row}: '{column}' is missing; every row needs its cluster")
+        clusters.append(str(value))
+    return clusters
 
 
 def _inputs(values: Sequence[Any], column_type: str, here: str, column: str) -> Sequence[Any]:

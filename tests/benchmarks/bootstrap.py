@@ -16,7 +16,7 @@ from scipy import stats
 from sklearn import metrics as oracle
 
 from ptbench import Predictions, SumMetric, TableMetric
-from ptbench.statistics import RESAMPLES, score
+from ptbench.statistics.intervals import RESAMPLES, score
 from ptbench_sklearn.metrics import METRICS
 
 Oracle = Callable[..., float]

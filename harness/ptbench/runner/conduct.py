@@ -31,7 +31,7 @@ from ptbench.runner.timing import Timing
 from ptbench.runner.watching import Watcher, Watchers
 from ptbench.schedule import Schedule
 from ptbench.slots import find_slots
-from ptbench.statistics import standings
+from ptbench.statistics.standing import standings
 from ptbench.workload import Workload
 
 EVALUATOR = "ptbench.evaluate:make_evaluator"

@@ -200,7 +200,7 @@ def _plan_task(spec: TaskSpec, base: Path, catalog: Catalog) -> TaskPlan:
         described = describe_data(spec, base, catalog)
         if not isinstance(described, DataDescription):
             raise PluginError(f"describe returned a {type(described).__name__}, no DataDescription")
-        wanted = adapter.columns(adapter.filled(spec.options))
+        wanted = [*adapter.columns(adapter.filled(spec.options)), *([spec.cluster] if spec.cluster else [])]
         notes: tuple[str, ...] = ()
         unread: Mapping[str, Mapping[str, int]] = {}
         if described.quick:

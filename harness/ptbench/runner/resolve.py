@@ -163,6 +163,7 @@ class _Resolver:
             limit=table.get("limit", {}),
             note=table.get("note", ""),
             copies=table.get("copies", True),
+            cluster=table.get("cluster", ""),
         )
 
     def named(self, task: NamedTask, entry: Entry) -> Mapping[str, Any] | None:

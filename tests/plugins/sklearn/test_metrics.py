@@ -23,7 +23,7 @@ from sklearn import metrics as oracle
 
 import ptbench_sklearn
 from ptbench import DataError, FileMetric, Predictions, SumMetric, TableMetric
-from ptbench.statistics import score
+from ptbench.statistics.intervals import score
 from ptbench_sklearn.metrics import METRICS
 
 BY_NAME = {metric.name: metric for metric in METRICS}

@@ -1,4 +1,4 @@
-"""Intervals for scores, and who is distinguishable from the best: bootstrap over examples, seeded.
+"""Who is distinguishable from the best: a bootstrap over examples, paired, seeded.
 
 Every answer is the same for any order of the entries and, as long as ids differ, of the examples (which
 are put in the order of their ids first). It depends on the seed and, as NumPy's random streams do, on
@@ -11,81 +11,21 @@ import hashlib
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from statistics import NormalDist, stdev
+from statistics import stdev
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ptbench.data import Predictions
 from ptbench.offers import Floats, SumMetric, TableMetric
 from ptbench.records import Score, Standing
-from ptbench.resampling import distinct, evaluate, flaw, function, interval, narrow, quantiles, resample
-from ptbench.student import t_strata
+from ptbench.statistics.examples import differing, same_examples
+from ptbench.statistics.intervals import RESAMPLES, score, values_of, wilson
+from ptbench.statistics.resampling import function, interval, narrow, once, quantiles, resample
+from ptbench.statistics.student import t_strata
 
-RESAMPLES = 1_000
-"""Between seeds an end of the interval then moves by 4 % of the half-width (standard deviation, measured;
-2,000: 3 %; 10,000: 1.3 %), which no table shows; the cost is proportional."""
 FEWEST = 6
 """Fewer examples on which two models differ prove nothing: a sign test on five has p = 0.0625 at best."""
-
-
-def wilson(hits: float, n: int, confidence: float = 0.95) -> tuple[float, float]:
-    """Return the Wilson score interval of a proportion.
-
-    Wilson (1927), "Probable inference, the law of succession, and statistical inference", JASA 22; with
-    no continuity correction. NaN where there are no trials.
-
-    >>> low, high = wilson(0, 10)
-    >>> (low, round(high, 4))
-    (0.0, 0.2775)
-    """
-    if not 0 <= hits <= n:
-        raise ValueError(f"hits must lie between 0 and n; got {hits} of {n}")
-    if n == 0:
-        return math.nan, math.nan
-    z = NormalDist().inv_cdf((1 + confidence) / 2)
-    centre = (hits + z * z / 2) / (n + z * z)
-    half = z / (n + z * z) * math.sqrt(hits * (n - hits) / n + z * z / 4)
-    return (0.0 if hits == 0 else centre - half), (1.0 if hits == n else centre + half)
-
-
-@np.errstate(all="ignore")  # 0/0 is how a metric says that it is undefined
-def score(
-    metric: SumMetric | TableMetric, predictions: Predictions, *, seed: int = 0, resamples: int = RESAMPLES
-) -> Score:
-    """Return the value of a metric with its 95 % interval.
-
-    Proportions get Wilson's interval, all others the percentile bootstrap over examples (Efron and
-    Tibshirani 1993, chapter 13). What is undefined is NaN, and the caveat says why: a value, or an
-    interval for which more than 5 % of the resamples were undefined or all of them were equal.
-
-    Raises:
-        DataError: The predictions lack a column that the metric reads.
-    """
-    table = narrow(metric, predictions)
-    n = len(table)
-    kind = metric.interval if isinstance(metric, SumMetric) else "bootstrap"
-
-    def result(value: float, ends: tuple[float, float], *caveats: str | None) -> Score:
-        caveat = "; ".join(filter(None, caveats))
-        return Score(metric.name, value, *ends, n, metric.higher_is_better, kind, caveat)
-
-    if problem := flaw(table):
-        return result(math.nan, (math.nan, math.nan), problem)
-    rows, counts = distinct(table)
-    measure = function(metric, rows)
-    value = evaluate(measure, counts)
-    caveat = metric.caveat(table)
-    if math.isnan(value):
-        return result(value, (value, value), caveat or "the metric is undefined for these predictions")
-    if kind == "wilson":
-        return result(value, wilson(min(value, 1.0) * n, n), caveat)
-    if n == 1:
-        return result(value, (math.nan, math.nan), caveat, "one example gives no interval")
-    draws = np.concatenate([measure(weights) for weights in resample(counts, seed, resamples)])
-    low, high, problem = interval(draws, value)
-    return result(value, (low, high), caveat, problem)
 
 
 def score_runs(
@@ -117,13 +57,6 @@ def score_runs(
         "draws",
         "; ".join(caveats),
     )
-
-
-@np.errstate(all="ignore")
-def values_of(metric: SumMetric | TableMetric, runs: Sequence[Predictions]) -> list[float]:
-    """Return the value of a metric for each run; NaN where it is undefined."""
-    tables = [narrow(metric, run) for run in runs]
-    return [math.nan if flaw(run) else evaluate(function(metric, run), _once(run)) for run in tables]
 
 
 @np.errstate(all="ignore")
@@ -169,11 +102,11 @@ def standings(
     sign = -1 if metric.higher_is_better else 1
     rows.sort(key=lambda row: sign * row.value if row.defined else math.inf)
     best = rows[0] if rows and rows[0].defined else None
-    peers = [row for row in rows if best and row.defined and _same_examples(best.runs + row.runs)]
+    peers = [row for row in rows if best and row.defined and same_examples(best.runs + row.runs)]
     for group in (peers, *([row] for row in rows if row not in peers)):
         _bootstrap(metric, group, seed, resamples)
     for row in rows:
-        if _same_examples(row.runs) and not _differing(row.runs).any():
+        if same_examples(row.runs) and not differing(row.runs).any():
             alone = score(metric, row.runs[0], seed=seed, resamples=resamples)
             row.ends = (alone.ci_low, alone.ci_high)
         if row is best:
@@ -248,19 +181,15 @@ def _between_runs(values: Sequence[float], n: int, seed: int, name: str) -> Floa
     return spread / math.sqrt(runs) * np.asarray(t_strata(runs - 1, n))[order]
 
 
-def _once(table: Predictions) -> NDArray[np.int64]:
-    return np.ones(len(table), dtype=np.int64)
-
-
 def _bootstrap(metric: SumMetric | TableMetric, group: list[_Entry], seed: int, resamples: int) -> None:
     """Set the draws and the intervals of entries on the same examples, all from the same resamples."""
-    group = [row for row in group if row.defined and _same_examples(row.runs)]
+    group = [row for row in group if row.defined and same_examples(row.runs)]
     if not group:
         return
     functions = [[function(metric, run) for run in row.runs] for row in group]
     draws = [
         [np.mean([measure(weights) for measure in seeds], axis=0) for seeds in functions]
-        for weights in resample(_once(group[0].runs[0]), seed, resamples)
+        for weights in resample(once(group[0].runs[0]), seed, resamples)
     ]
     for row, values in zip(group, zip(*draws, strict=True), strict=True):
         row.means = np.concatenate(values)
@@ -284,34 +213,7 @@ def _paired(best: _Entry, row: _Entry, seed: int) -> tuple[float, float]:
         low, high, _ = quantiles(best.means - row.means + shift)
     else:
         low, high, _ = quantiles(best.draws - row.draws)
-    differs = _differing(best.runs + row.runs)
+    differs = differing(best.runs + row.runs)
     if not differs.any():
         return 0.0, 0.0
     return (min(low, 0.0), max(high, 0.0)) if differs.sum() < FEWEST else (low, high)
-
-
-def _differing(runs: Sequence[Predictions]) -> NDArray[np.bool_]:
-    """Return for every example whether some runs on the same examples predict differently there."""
-    first, *others = runs
-    differs = np.zeros(len(first), dtype=bool)
-    for run in others:
-        for column in first:
-            differs |= _unequal(first[column], run[column])
-    return differs
-
-
-def _same_examples(runs: Sequence[Predictions]) -> bool:
-    first, *others = runs
-    return all(
-        list(run.ids) == list(first.ids)
-        and run.labels == first.labels
-        and not _unequal(run["target"], first["target"]).any()
-        for run in others
-    )
-
-
-def _unequal(a: NDArray[Any], b: NDArray[Any]) -> NDArray[np.bool_]:
-    """Return for every row whether the two columns differ there."""
-    if a.dtype == object or a.shape != b.shape:
-        return np.array([not np.array_equal(x, y) for x, y in zip(a, b, strict=True)], dtype=bool)
-    return np.asarray((a != b).reshape(len(a), -1).any(axis=1))

@@ -22,7 +22,9 @@ def narrow(metric: SumMetric | TableMetric, predictions: Predictions) -> Predict
     names = dict.fromkeys(("target", *metric.columns))
     if missing := [name for name in names if name not in predictions]:
         raise DataError(f"metric '{metric.name}' needs the column '{missing[0]}', which is not predicted")
-    table = Predictions(predictions.ids, {name: predictions[name] for name in names}, predictions.labels)
+    table = Predictions(
+        predictions.ids, {name: predictions[name] for name in names}, predictions.labels, predictions.clusters
+    )
     order = sorted(range(len(table)), key=table.ids.__getitem__)
     in_order = all(position == row for row, position in enumerate(order))
     return table if in_order else table.take(order)  # scores of many labels are large: no copy without need
@@ -43,17 +45,21 @@ def flaw(table: Predictions) -> str:
     return "; ".join(flaws)
 
 
-def distinct(table: Predictions) -> tuple[Predictions, NDArray[np.int64]]:
-    """Return the distinct examples and how many there are of each, where whole numbers make that likely.
+def distinct(table: Predictions) -> tuple[Predictions, NDArray[np.int64], NDArray[np.intp]]:
+    """Return the distinct examples, how many there are of each, and which of them each example is.
+
+    Only where whole numbers make equal ones likely; else every example is its own.
 
     A metric cannot tell a row that counts twice from two equal rows, so resampling counts of distinct
     rows (multinomial) is the bootstrap itself, at a cost that does not grow with n.
     """
     columns = [table[name] for name in table]
     if any(column.ndim != 1 or column.dtype.kind not in "iub" for column in columns):
-        return table, np.ones(len(table), dtype=np.int64)
-    _, first, counts = np.unique(np.stack(columns), axis=1, return_index=True, return_counts=True)
-    return table.take(first), counts
+        return table, once(table), np.arange(len(table))
+    _, first, which, counts = np.unique(
+        np.stack(columns), axis=1, return_index=True, return_inverse=True, return_counts=True
+    )
+    return table.take(first), counts, which.reshape(-1)
 
 
 def function(metric: SumMetric | TableMetric, table: Predictions) -> Callable[[Floats], Floats]:
@@ -84,6 +90,11 @@ def _adder(metric: SumMetric, table: Predictions) -> Callable[[Floats], Floats]:
     return lambda weights: np.stack(
         [np.bincount(columns, weights=row[examples] * entries, minlength=width) for row in weights]
     )
+
+
+def once(table: Predictions) -> NDArray[np.int64]:
+    """Return the weights of the examples as they are: each counts once."""
+    return np.ones(len(table), dtype=np.int64)
 
 
 def evaluate(measure: Callable[[Floats], Floats], counts: NDArray[np.int64]) -> float:

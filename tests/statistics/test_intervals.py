@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from ptbench import DataError, Predictions, Score, Standing, SumMetric, TableMetric
-from ptbench import resampling as engine
-from ptbench.statistics import RESAMPLES, score, score_runs, standings, wilson
+from ptbench.statistics import resampling as engine
+from ptbench.statistics.intervals import RESAMPLES, score, wilson
+from ptbench.statistics.standing import score_runs, standings
 
 
 def _hits(predictions: Predictions) -> Any:
@@ -142,7 +143,7 @@ def test_counts_of_distinct_rows_are_the_bootstrap_itself() -> None:
     rng = np.random.default_rng(4)
     target = rng.integers(0, 2, 400)
     predictions = table(target, np.where(rng.random(400) < 0.8, target, 1 - target))
-    rows, counts = engine.distinct(predictions)
+    rows, counts, _ = engine.distinct(predictions)
     assert len(rows) == 4
     assert counts.sum() == 400
     grouped, by_row = (

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from ptbench.student import t_cdf, t_quantile, t_strata
+from ptbench.statistics.student import t_cdf, t_quantile, t_strata
 
 
 @given(st.floats(-50, 50), st.integers(1, 200))
