@@ -6,6 +6,7 @@ This is the whole public surface for plugins; everything else is private and may
 from ptbench.answers import Answer, Worker, lost_record
 from ptbench.cka import Likeness, linear_cka
 from ptbench.claims import Claim, ClaimSet, Measured, Verdict
+from ptbench.comparison import Change, Compared, Comparison, Difference, Timing
 from ptbench.copies import Copy, exact_copies
 from ptbench.cut import (
     CUT_OPTIONS,
@@ -89,7 +90,7 @@ from ptbench.profiles import (
 )
 from ptbench.progress import Progress, advance, listening
 from ptbench.protocols import own_recipe
-from ptbench.records import Cell, Cost, Record, Report, Score, Standing, Status
+from ptbench.records import Average, Cell, Cost, Record, Report, Score, Standing, Status
 from ptbench.schedule import Schedule
 from ptbench.slots import Slot
 from ptbench.tasks import build_task
@@ -102,17 +103,22 @@ __all__ = [
     "UNCUT",
     "Adapter",
     "Answer",
+    "Average",
     "Capability",
     "Cell",
+    "Change",
     "Claim",
     "ClaimSet",
     "Column",
     "Columns",
+    "Compared",
+    "Comparison",
     "Copy",
     "Cost",
     "DataDescription",
     "DataError",
     "DataRequest",
+    "Difference",
     "Download",
     "Draw",
     "Embedder",
@@ -177,6 +183,7 @@ __all__ = [
     "TaskFacts",
     "TaskRequest",
     "Throughput",
+    "Timing",
     "Trial",
     "UnknownNameError",
     "Unread",

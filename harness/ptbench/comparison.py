@@ -44,7 +44,7 @@ class Difference:
     p: float
     """Two-sided, of there being no difference; NaN where nobody can tell."""
     test: str
-    """``mcnemar`` (exact), ``t`` (on the contributions of the examples, `ptbench.statistics`), or ``none``."""
+    """``mcnemar`` (exact), ``t`` (on contributions of the examples, `ptbench.statistics`), or ``none``."""
     n: int
     """Examples that both predicted."""
     units: int
@@ -52,7 +52,7 @@ class Difference:
     differing: int
     """Examples for which the two do not predict the same."""
     gained: int | None = None
-    """Examples that only B gets right; None where no example is right or wrong, or there are several seeds."""
+    """Examples that only B gets right; None where no example is right or wrong, or with several seeds."""
     lost: int | None = None
     """Examples that only A gets right."""
     error: float = math.nan
@@ -131,7 +131,7 @@ class Comparison:
     """What the sides are called: ``suite/run``, or a model."""
     rows: tuple[Compared, ...]
     alpha: float = 0.05
-    """The chance of any false verdict over all rows: of better or worse in a comparison, of worse in a gate."""
+    """The chance of any false verdict over all rows: better or worse in a comparison, worse in a gate."""
     gate: bool = False
     """Whether only what got worse is asked, one-sided and by more than the margin."""
     margins: Mapping[str, float] = field(default_factory=dict)

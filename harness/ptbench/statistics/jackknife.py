@@ -55,7 +55,8 @@ def contributions(metric: SumMetric | TableMetric, table: Predictions) -> Floats
     unit = units(table)
     g = int(unit.max()) + 1
     rows = metric.rows(table)
-    sums = np.stack([np.bincount(unit, weights=column, minlength=g) for column in rows.T], axis=1)
+    sums: Floats = np.zeros((g, rows.shape[1]))
+    np.add.at(sums, unit, rows)
     return _left_out(metric, sums.sum(axis=0), sums, g)
 
 
