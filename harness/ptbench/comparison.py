@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+TIME = "time"
+"""What a margin for seconds is called, beside those for metrics."""
 Side = tuple[str, str]
 """A model and a protocol with its options, as the tables show them."""
 

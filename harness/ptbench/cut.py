@@ -190,7 +190,7 @@ def checked_columns(by: Sequence[str], rows: Rows, where: str) -> list[str]:
         if column not in rows:
             raise DataError(
                 f"{where}: there is no column '{column}' to cut by; {nearest(column, rows)} (it is named by "
-                "the key 'input', or by 'cut_by')"
+                "the key 'input', by 'cluster' or by 'cut_by')"
             )
     return list(by)
 

@@ -20,7 +20,7 @@ from typing import Any, TypeVar
 from ptbench.durable import flush_folder
 from ptbench.errors import UsageError
 from ptbench.plain import to_json
-from ptbench.records import Cost, Record, Score, Standing, Status
+from ptbench.records import Average, Cost, Record, Score, Standing, Status
 
 RECORDS = "records.jsonl"
 BLOCK = 1 << 16
@@ -124,6 +124,14 @@ def standing_from_json(data: Mapping[str, Any]) -> Standing:
         raise ValueError(f"this is no standing: {error}") from None
 
 
+def average_from_json(data: Mapping[str, Any]) -> Average:
+    """Read an average over tasks from JSON data. Raises `ValueError` where it is none."""
+    try:
+        return _made(Average, data)
+    except (AttributeError, TypeError) as error:
+        raise ValueError(f"this is no average: {error}") from None
+
+
 def _block(block: bytes, before: int, path: Path, shared: dict[Any, Any]) -> list[Record]:
     """Read lines, ``before`` of which stand others: together, and one by one where not all are records."""
     try:
@@ -183,12 +191,12 @@ SHARED = (
 )
 """Texts that are those of many records."""
 STATUSES = {status.value: status for status in Status}
-READ = (Record, Cost, Score, Standing)
+READ = (Record, Cost, Score, Standing, Average)
 NAMES: dict[type, frozenset[str]] = {cls: frozenset(f.name for f in dataclasses.fields(cls)) for cls in READ}
 FLOATS: dict[type, list[str]] = {
     cls: [f.name for f in dataclasses.fields(cls) if f.type == "float"] for cls in READ
 }
-T = TypeVar("T", Cost, Score, Standing)
+T = TypeVar("T", Cost, Score, Standing, Average)
 
 
 def _made(cls: type[T], data: Mapping[str, Any]) -> T:

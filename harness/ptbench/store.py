@@ -1,8 +1,9 @@
 """The folder of a run: what is written there, and how it is read back.
 
 ``results/<suite>/<run>/`` holds ``run.json``, ``records.jsonl`` (append-only, one line per cell as it
-ends), ``predictions/<cell>.parquet``, ``unread/<task>.csv``, ``standings.json``, and what
-the reporters write. A record is flushed to the disk before anybody hears of it.
+ends), ``predictions/<cell>.parquet``, ``unread/<task>.csv``, ``standings.json``, ``averages.json``,
+``comparison.json`` where somebody compared the run with another, and what the reporters write. A record is
+flushed to the disk before anybody hears of it.
 """
 
 from __future__ import annotations
@@ -12,24 +13,27 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
+from ptbench.comparison import comparison_from_json
 from ptbench.data import Predictions, Unread
 from ptbench.durable import flush_folder, part_of, place
 from ptbench.errors import DataError, UsageError
-from ptbench.journal import read_records, standing_from_json
+from ptbench.journal import average_from_json, read_records, standing_from_json
 from ptbench.plain import to_json
-from ptbench.records import Report, Standing
+from ptbench.records import Report
 
 RUN, STANDINGS, PREDICTIONS, UNREAD = "run.json", "standings.json", "predictions", "unread"
+AVERAGES, COMPARISON = "averages.json", "comparison.json"
 DRAW, CLUSTER = "draw", "cluster"
 ROW_GROUP_NUMBERS = 2**21
 """Numbers that are encoded at once when predictions are written: a group of rows is held in memory."""
+T = TypeVar("T")
 
 
 def create_run(results: Path, suite: str) -> Path:
@@ -91,13 +95,22 @@ def read_report(folder: Path) -> Report:
             raise ValueError("it does not hold what a run writes")
         if not isinstance(run.get("suite"), str):
             raise ValueError("it names no suite, and so is no run of ptbench")
-        path = folder / STANDINGS
-        standings: tuple[Standing, ...] = ()
-        if path.is_file():
-            standings = tuple(map(standing_from_json, json.loads(path.read_text("utf-8"))))
     except (ValueError, TypeError) as error:
-        raise UsageError(f"{folder}: {RUN} or {STANDINGS} is damaged: {error}") from None
-    return Report(run, tuple(read_records(folder)), standings, folder)
+        raise UsageError(f"{folder}: {RUN} is damaged: {error}") from None
+    standings = _derived(folder / STANDINGS, lambda rows: tuple(map(standing_from_json, rows))) or ()
+    averages = _derived(folder / AVERAGES, lambda rows: tuple(map(average_from_json, rows))) or ()
+    comparison = _derived(folder / COMPARISON, comparison_from_json)
+    return Report(run, tuple(read_records(folder)), standings, folder, averages, comparison)
+
+
+def _derived(path: Path, make: Callable[[Any], T]) -> T | None:
+    """Read what was made from the records, where it is there. Raises `UsageError` where it is damaged."""
+    if not path.is_file():
+        return None
+    try:
+        return make(json.loads(path.read_text("utf-8")))
+    except (AttributeError, ValueError, TypeError) as error:
+        raise UsageError(f"{path.parent}: {path.name} is damaged: {error}") from None
 
 
 def write_predictions(path: Path, *runs: Predictions) -> None:

@@ -6,6 +6,7 @@ against the catalog. Every mistake is collected, so that all are shown at once.
 
 from __future__ import annotations
 
+import math
 import re
 import tomllib
 from collections.abc import Callable, Mapping
@@ -31,6 +32,7 @@ RUN_KEYS: Mapping[str, tuple[type, ...]] = {
     "timeout": (float,),
     "canonical": (bool,),
 }
+GATE_KEYS: Mapping[str, tuple[type, ...]] = {"alpha": (float,), "margins": (dict,)}
 DEVICE = r"auto|cpu|mps|cuda(:\d+)?"
 PRECISIONS = ("auto", "fp32", "bf16", "fp16")
 TASK_KEYS: Mapping[str, tuple[type, ...]] = {
@@ -92,6 +94,8 @@ class Suite:
     inspect: InspectTable | None = None
     run: Mapping[str, Any] = field(default_factory=dict)
     """``[run]``: executor, devices, timeout, and options of the executor, whose names are not yet checked."""
+    gate: Mapping[str, Any] = field(default_factory=dict)
+    """``[gate]``: ``alpha`` and ``margins`` by metric, whose names are not yet checked."""
 
 
 def load_suite(path: Path) -> Suite:
@@ -122,8 +126,8 @@ class _Reader(Shape):
     """Walks the parsed file and collects mistakes."""
 
     def suite(self, data: Mapping[str, Any], text: str) -> Suite:
-        tables = dict.fromkeys(("suite", "settings", "models", "tasks"), (dict,))
-        keys = {**tables, "grid": (list,), "published": (list,), "inspect": (dict,), "run": (dict,)}
+        names = ("suite", "settings", "models", "tasks", "inspect", "run", "gate")
+        keys = {**dict.fromkeys(names, (dict,)), "grid": (list,), "published": (list,)}
         top = self.table(data, keys, "the top level")
         head = self.table(
             top.get("suite", {}),
@@ -155,7 +159,7 @@ class _Reader(Shape):
             for i, figure in enumerate(top.get("published", []), start=1)
         ]
         inspect = read_inspect(self, top["inspect"], models, tasks) if "inspect" in top else None
-        run = self.run(top.get("run", {}))
+        run, gate = self.run(top.get("run", {})), self.gate(top.get("gate", {}))
         return Suite(
             path=self.path,
             name=name,
@@ -170,6 +174,7 @@ class _Reader(Shape):
             published=tuple(figure for figure in figures if figure),
             inspect=inspect,
             run=run,
+            gate=gate,
         )
 
     def run(self, table: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -179,6 +184,15 @@ class _Reader(Shape):
         if known.get("timeout", 1) <= 0:
             self.wrong("[run]", f"key 'timeout' is {known['timeout']}; seconds above 0 were expected")
         return {**{k: v for k, v in table.items() if k not in RUN_KEYS}, **known}
+
+    def gate(self, table: Mapping[str, Any]) -> Mapping[str, Any]:
+        known = self.table(table, GATE_KEYS, "[gate]")
+        if not 0 < known.get("alpha", 0.05) < 1:
+            self.wrong("[gate]", f"key 'alpha' is {known['alpha']}; a chance between 0 and 1 was expected")
+        for name, margin in known.get("margins", {}).items():
+            if not has_type(margin, (float,)) or not 0 <= margin < math.inf:
+                self.wrong("[gate]", f"key 'margins.{name}' is {margin!r}; a number from 0 was expected")
+        return known
 
     def checked(self, entry: Entry, check: Callable[[Entry], None]) -> Entry:
         """Return an entry marked as broken where a check of it finds a mistake."""

@@ -110,7 +110,7 @@ def _clusters(columns: Rows, column: str, here: str) -> list[str] | None:
         return None
     clusters = []
     for row, value in enumerate(columns[column], start=1):
-        if value is None or (isinstance(value, float) and math.isnan(value)):
+        if value is None or value == "" or (isinstance(value, float) and math.isnan(value)):
             raise DataError(f"{here}, row {row}: '{column}' is missing; every row needs its cluster")
         clusters.append(str(value))
     return clusters

@@ -67,8 +67,12 @@ def generate(task: str, *, seed: int, sizes: Mapping[str, int]) -> dict[str, dic
     for split in sorted(sizes):  # so that the order in which sizes are given does not matter
         frames = info.frames(Share(held_out=split != "train"))
         rng = random.Random(f"{task}/{seed}/{split}")  # noqa: S311 - nothing secret
-        rows = _take(sizes[split], frames, rng, seen, f"{task}-{split}")
-        columns: dict[str, list[Any]] = {"idx": [f"{task}-{split}-{i}" for i in range(len(rows))]}
+        groups = _take(sizes[split], frames, rng, seen, f"{task}-{split}")
+        rows = [row for group in groups for row in group]
+        columns: dict[str, list[Any]] = {
+            "idx": [f"{task}-{split}-{i}" for i in range(len(rows))],
+            "group": [f"{task}-{split}-{number}" for number, group in enumerate(groups) for _ in group],
+        }
         columns |= {name: [row.texts[i] for row in rows] for i, name in enumerate(info.columns)}
         splits[split] = columns | {"label": [row.label for row in rows]}
     return {split: splits[split] for split in sizes}
@@ -76,26 +80,28 @@ def generate(task: str, *, seed: int, sizes: Mapping[str, int]) -> dict[str, dic
 
 def _take(
     size: int, frames: Sequence[Frame], rng: random.Random, seen: set[tuple[str, ...]], name: str
-) -> list[Row]:
-    """Take rows from all frames in turn until there are `size`; note their texts in `seen`."""
+) -> list[list[Row]]:
+    """Take groups from all frames in turn until there are `size` rows; note their texts in `seen`."""
     if size < 0:
         raise ValueError(f"{name}: the size must not be negative, but is {size}")
     per_group = len(frames[0].group(0))
     most = per_group * sum(frame.size for frame in frames)
-    rows: list[Row] = []
+    groups: list[list[Row]] = []
+    taken = 0
     if size <= most:
         for group in _groups(frames, rng):
-            if len(rows) >= size:
-                return rows[:size]
+            if taken >= size:
+                break
             texts = {row.texts for row in group}
             # Two fillings can give the same text; a group is taken whole, to keep the balance.
             if len(texts) == len(group) and seen.isdisjoint(texts):
                 seen |= texts
-                rows.extend(rng.sample(group, len(group)))
-        most = len(rows)
+                groups.append(rng.sample(group, len(group))[: size - taken])
+                taken += len(groups[-1])
+        most = taken
     if size > most:
         raise ValueError(f"{name}: there can be at most {most} rows, but {size} were asked for")
-    return rows[:size]
+    return groups
 
 
 def _groups(frames: Sequence[Frame], rng: random.Random) -> Iterator[tuple[Row, ...]]:

@@ -46,7 +46,7 @@ def _describe(request: DataRequest) -> DataDescription:
     if name not in TASKS:
         raise DataError(f"{request.reference}: there is no such task; {nearest(name, TASKS)}")
     sizes = _sizes(request)
-    columns = ("idx", *TASKS[name].columns, "label")
+    columns = ("idx", "group", *TASKS[name].columns, "label")
     quick = sum(sizes.values()) <= 50_000
     return DataDescription(columns, sizes, quick=quick, state="" if quick else name)
 
@@ -80,6 +80,7 @@ NAMED = tuple(
             "input": list(task.columns),
             "target": "label",
             "id": "idx",
+            "cluster": "group",  # rows of one group differ in a word or two: minimal pairs
             "metrics": list(METRICS[name]),
             "note": NOTE,
             **({"labels": list(task.labels)} if task.labels else {}),

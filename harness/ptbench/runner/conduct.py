@@ -258,6 +258,7 @@ def _facts(plan: Plan, catalog: Catalog, execution: Execution) -> dict[str, Any]
         "file": suite.path.name,
         "base": str(suite.path.resolve().parent),
         "text": suite.text,
+        "gate": dict(suite.gate),
         "started": _now(),
         "cells": len(plan.cells),
         "order": {"models": list(suite.models), "tasks": list(suite.tasks)},

@@ -7,11 +7,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ptbench.catalog import Catalog
+from ptbench.comparison import TIME
 from ptbench.errors import PtbenchError, nearest, printable
 from ptbench.model import Reference, Settings
 from ptbench.offers import (
     Adapter,
     Kind,
+    Metric,
     NamedTask,
     Offer,
     Option,
@@ -81,10 +83,19 @@ class _Resolver:
                         for seed in grid.seeds or (SEEDS if protocol.stochastic else SEEDS[:1]):
                             cell = Cell(self.suite.name, model, task, protocol.name, entry.table, seed, base)
                             found.setdefault(cell.id, cell)
+        self.margins()
         for figure in self.suite.published:
             self.published(figure, models.get(figure.model), tasks.get(figure.task), found.values())
         order = {name: i for i, name in enumerate(self.suite.models)}
         return tuple(sorted(found.values(), key=lambda cell: order[cell.model.name]))
+
+    def margins(self) -> None:
+        """Note a margin for what is no metric."""
+        known = (TIME, *self.catalog.names(Metric.group))
+        for name in self.suite.gate.get("margins", {}):
+            if name not in known:
+                where = f"{self.suite.path}: [gate] key 'margins.{name}'"
+                self.mistakes.append(f"{where}: there is no such metric; {nearest(name, known)}")
 
     def published(
         self, figure: Published, model: ModelSpec | None, task: TaskSpec | None, cells: Iterable[Cell]

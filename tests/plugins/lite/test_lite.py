@@ -57,7 +57,9 @@ def test_shape_determinism_and_uniqueness(task, seed, sizes):
     assert list(splits) == list(sizes)
     rows, ids = [], []
     for split, columns in splits.items():
-        assert list(columns) == ["idx", *TASKS[task].columns, "label"]
+        assert list(columns) == ["idx", "group", *TASKS[task].columns, "label"]
+        sizes_of = Counter(columns["group"]).values()
+        assert all(size in (2, 3) for size in list(sizes_of)[:-1])  # the last one may be cut
         assert {len(column) for column in columns.values()} == {sizes[split]}
         assert columns["idx"][:1] == [f"{task}-{split}-0"][: sizes[split]]
         rows += texts_of(task, columns)
