@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from importlib.util import find_spec
 
 import pytest
 
-from ptbench import Metric, PluginError, Provider, UnknownNameError, catalog
+from ptbench import Metric, PluginError, Provider, Reporter, UnknownNameError, catalog
 from ptbench.catalog import load_catalog
 
 
@@ -19,6 +21,43 @@ def test_a_missing_extra_is_the_one_that_fits_its_plugin(monkeypatch: pytest.Mon
     with pytest.raises(PluginError, match=r"needs the package 'sklearn'.*pip install 'ptbench\[sklearn\]'"):
         loaded.get(Provider, "sklearn")
     assert loaded.get(Provider, "hf", usable=False).name == "hf"
+
+
+@pytest.mark.parametrize(
+    ("reporter", "module", "extra"),
+    [
+        ("tensorboard", "tensorboard", "tensorboard"),
+        ("mlflow", "mlflow", "mlflow"),
+        ("mlflow", "sqlalchemy", "mlflow"),
+        ("pareto", "matplotlib", "plots"),
+    ],
+)
+def test_a_missing_extra_is_the_one_that_fits_its_offer(
+    monkeypatch: pytest.MonkeyPatch, reporter: str, module: str, extra: str
+) -> None:
+    monkeypatch.setattr(catalog, "find_spec", lambda name: None if name == module else find_spec(name))
+    with pytest.raises(PluginError, match=rf"needs the package '{module}'.*pip install 'ptbench\[{extra}\]'"):
+        load_catalog().get(Reporter, reporter)
+
+
+def test_loading_every_plugin_imports_nothing_heavy() -> None:
+    heavy = {
+        *(
+            "torch",
+            "transformers",
+            "timm",
+            "torchvision",
+            "sklearn",
+            "scipy",
+            "ray",
+            "datasets",
+            "matplotlib",
+        ),
+        *("tensorboard", "mlflow", "sqlalchemy", "pandas", "pyarrow"),
+    }
+    code = "import sys; from ptbench.catalog import load_catalog; load_catalog(); print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert set(done.stdout.split()) & heavy == set()
 
 
 def test_an_unknown_name_is_answered_with_the_nearest() -> None:

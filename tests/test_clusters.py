@@ -73,7 +73,7 @@ def test_a_column_that_is_not_there_is_told_before_anything_runs(
 ) -> None:
     called = ptbench("plan", _suite(written, 'cluster = "boook"'))
     assert called.code == 2
-    assert "'boook'; did you mean 'book'? (it is named by the key 'input', by 'cluster' or by 'cut_by')" in (
+    assert "did you mean 'book'? (it is named by the key 'input', by 'cluster' or by 'cut_by')" in (
         called.out + called.err
     )
 

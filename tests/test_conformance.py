@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -115,6 +116,14 @@ def test_the_kit_finds_a_bad_embedder(embed: Any, message: str) -> None:
         ({"rows": lambda p: np.full((len(p), 2), [1.0, 2]), "interval": "wilson"}, "rows are not .hit, 1."),
         ({"rows": lambda p: np.ones((len(p), 3)), "interval": "wilson"}, "rows are not .hit, 1."),
         ({"value": lambda sums: 2 * sums[..., 0], "interval": "wilson"}, "is not the share of hits"),
+        (
+            {"proportion": ptbench.Proportion(lambda sums: (sums[..., 1], sums[..., 0]))},
+            "adds more than 0 or 1 to hits",
+        ),
+        (
+            {"proportion": ptbench.Proportion(lambda sums: (sums[..., 0], sums[..., 1]), lambda q: q / 2)},
+            "is not that of its proportion",
+        ),
     ],
 )
 def test_the_kit_finds_a_bad_metric(change: dict[str, Any], message: str) -> None:
@@ -130,3 +139,20 @@ def test_the_kit_finds_a_bad_metric(change: dict[str, Any], message: str) -> Non
     testing.check_metric(ptbench.SumMetric(**good, interval="wilson"))
     with pytest.raises(AssertionError, match=message):
         testing.check_metric(ptbench.SumMetric(**{**good, **change}))
+
+
+def test_the_kit_finds_wrong_moves() -> None:
+    def hits(predictions: Any) -> Any:
+        return (predictions["prediction"] == predictions["target"]).astype(float)
+
+    good = ptbench.TableMetric(
+        name="hits",
+        description="Share of hits.",
+        higher_is_better=True,
+        target="label",
+        compute=lambda p, weights: weights @ hits(p) / weights.sum(axis=-1),
+        moves=lambda p: hits(p) - hits(p).mean(),
+    )
+    testing.check_metric(good)
+    with pytest.raises(AssertionError, match="its moves are not what leaving out each example gives"):
+        testing.check_metric(replace(good, moves=lambda p: hits(p).mean() - hits(p)))

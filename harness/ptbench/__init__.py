@@ -20,6 +20,7 @@ from ptbench.cut import (
 )
 from ptbench.data import Columns, Examples, Predictions, Rows, Split, Task, Unread
 from ptbench.deaths import death, log_end, overdue
+from ptbench.details import Confusion, ReliabilityBin, confusion, reliability, worst
 from ptbench.digests import files_state
 from ptbench.environment import installed_versions
 from ptbench.errors import (
@@ -32,9 +33,11 @@ from ptbench.errors import (
     UnknownNameError,
     UsageError,
     nearest,
+    printable,
 )
 from ptbench.failures import Failure, failure_of, new_record
 from ptbench.files import split_of
+from ptbench.history import ChangePoint, History, Series, read_history
 from ptbench.hookspecs import hookimpl
 from ptbench.inspection import Inspection, Inspector, InspectRequest
 from ptbench.jobs import Evaluate, Event, Job, WorkerSpec
@@ -68,6 +71,7 @@ from ptbench.offers import (
     NamedTask,
     Option,
     Outcome,
+    Proportion,
     Protocol,
     Provider,
     Reporter,
@@ -78,7 +82,7 @@ from ptbench.offers import (
     TaskRequest,
     Trial,
 )
-from ptbench.pareto import ParetoPoint, pareto_points
+from ptbench.pareto import COSTS, ParetoPoint, pareto_points
 from ptbench.profiles import (
     Fidelity,
     Latency,
@@ -91,14 +95,23 @@ from ptbench.profiles import (
 from ptbench.progress import Progress, advance, listening
 from ptbench.protocols import own_recipe
 from ptbench.records import Average, Cell, Cost, Record, Report, Score, Standing, Status
+from ptbench.report import entries_of, grouped, ordered, safe_cell, tasks_of
+from ptbench.reporters.inert import shortened
+from ptbench.reporters.markdown import markdown_text
+from ptbench.reporters.tables import write_tables
+from ptbench.results import load_results
+from ptbench.runs import run_folders
 from ptbench.schedule import Schedule
 from ptbench.slots import Slot
+from ptbench.store import read_report, read_runs, slug
+from ptbench.summaries import EntrySummary, ScoreSummary, Summary, read_summary
 from ptbench.tasks import build_task
 from ptbench.textcopies import text_copies
 from ptbench.version import __version__ as __version__
 from ptbench.workload import Workload
 
 __all__ = [
+    "COSTS",
     "CUT_OPTIONS",
     "UNCUT",
     "Adapter",
@@ -107,12 +120,14 @@ __all__ = [
     "Capability",
     "Cell",
     "Change",
+    "ChangePoint",
     "Claim",
     "ClaimSet",
     "Column",
     "Columns",
     "Compared",
     "Comparison",
+    "Confusion",
     "Copy",
     "Cost",
     "DataDescription",
@@ -122,6 +137,7 @@ __all__ = [
     "Download",
     "Draw",
     "Embedder",
+    "EntrySummary",
     "Evaluate",
     "Event",
     "Examples",
@@ -132,6 +148,7 @@ __all__ = [
     "FileMetric",
     "FitRequest",
     "Fittable",
+    "History",
     "InspectRequest",
     "Inspection",
     "Inspector",
@@ -159,17 +176,21 @@ __all__ = [
     "Profile",
     "ProfileRequest",
     "Progress",
+    "Proportion",
     "Protocol",
     "ProtocolError",
     "Provider",
     "PtbenchError",
     "Record",
     "Reference",
+    "ReliabilityBin",
     "Report",
     "Reporter",
     "Rows",
     "Schedule",
     "Score",
+    "ScoreSummary",
+    "Series",
     "Settings",
     "Slot",
     "Source",
@@ -178,6 +199,7 @@ __all__ = [
     "Status",
     "SuiteError",
     "SumMetric",
+    "Summary",
     "TableMetric",
     "Task",
     "TaskFacts",
@@ -196,26 +218,45 @@ __all__ = [
     "build_task",
     "checked_columns",
     "checked_shares",
+    "confusion",
     "cut_as_asked",
     "cut_positions",
     "cut_rows",
     "cut_validation",
     "death",
+    "entries_of",
     "exact_copies",
     "failure_of",
     "files_state",
+    "grouped",
     "hookimpl",
     "installed_versions",
     "linear_cka",
     "listening",
+    "load_results",
     "log_end",
     "lost_record",
+    "markdown_text",
     "nearest",
     "new_record",
+    "ordered",
     "overdue",
     "own_recipe",
     "pareto_points",
+    "printable",
+    "read_history",
+    "read_report",
+    "read_runs",
+    "read_summary",
+    "reliability",
     "resident_peak_mb",
+    "run_folders",
+    "safe_cell",
+    "shortened",
+    "slug",
     "split_of",
+    "tasks_of",
     "text_copies",
+    "worst",
+    "write_tables",
 ]

@@ -29,8 +29,8 @@ def ptbench_protocols() -> Iterable[Protocol]:
 
 @hookimpl
 def ptbench_reporters() -> Iterable[Reporter]:
-    """CSV."""
-    return [reporters.CSV]
+    """CSV, Markdown, JUnit XML, JSON."""
+    return [reporters.CSV, reporters.MARKDOWN, reporters.JUNIT, reporters.JSON]
 
 
 @hookimpl

@@ -54,7 +54,12 @@ GROUPS = (
 )
 
 # Modules whose distribution has another name, so that a hint can name the right extra.
-DISTRIBUTIONS = {"sklearn": "scikit-learn", "PIL": "pillow", "huggingface_hub": "huggingface-hub"}
+DISTRIBUTIONS = {
+    "sklearn": "scikit-learn",
+    "PIL": "pillow",
+    "huggingface_hub": "huggingface-hub",
+    "mlflow": "mlflow-skinny",
+}
 
 T = TypeVar("T", bound=Offer)
 
@@ -162,10 +167,16 @@ def load_catalog() -> Catalog:
 
 def missing_modules(offers: Iterable[Offer], distribution: str) -> dict[str, str]:
     """Return the modules that offers require and that are not there, to the command that brings them."""
-    modules = sorted({module for offer in offers for module in offer.requires})
-    missing = [module for module in modules if not _installed(module)]
+    together: dict[str, set[str]] = defaultdict(set)
+    for offer in offers:
+        for module in offer.requires:
+            together[module].update(offer.requires)
     extras = _extras(distribution)
-    return {module: f"pip install '{_bringing(module, modules, extras, distribution)}'" for module in missing}
+    return {
+        module: f"pip install '{_bringing(module, sorted(together[module]), extras, distribution)}'"
+        for module in sorted(together)
+        if not _installed(module)
+    }
 
 
 def load_plugin(module: ModuleType) -> Plugin:
@@ -268,8 +279,8 @@ def _extras(distribution: str) -> dict[str, set[str]]:
 def _bringing(module: str, modules: list[str], extras: Mapping[str, set[str]], distribution: str) -> str:
     """Return what to install for a module.
 
-    That is the extra that brings it and most of the plugin's other modules, the smallest of those; the
-    package itself where no extra has it.
+    That is the extra that brings it and most of the other modules that offers require with it, the
+    smallest of those; the package itself where no extra has it.
     """
     tops = {name: name.partition(".")[0] for name in modules}
     packages = {name: _normal(DISTRIBUTIONS.get(top, top)) for name, top in tops.items()}

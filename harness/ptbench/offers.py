@@ -305,7 +305,7 @@ class Protocol(Offer):
     are embedded as texts."""
 
 
-Interval = Literal["wilson", "bootstrap"]
+Interval = Literal["wilson", "jackknife", "bootstrap"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -321,10 +321,24 @@ class Metric(Offer):
     binary: bool = False
     """Whether it needs exactly two labels; the second is the positive one."""
     bounds: tuple[float, float] = (-math.inf, math.inf)
-    """Between which values it lies, so that no interval goes beyond."""
+    """Between which values it lies: no interval goes beyond, and intervals are made on the scale on which
+    these bounds are infinitely far."""
+    interval: Interval = "jackknife"
+    """``bootstrap`` for what is no smooth function of how often each example counts, such as a median;
+    ``wilson`` only for sums of rows (hit, 1), so that the value is a proportion."""
     caveat: Callable[[Predictions], str | None] = lambda predictions: None
     """What a reader must know of this value: why it is undefined, or by which convention it is 0.
     Separate statements are joined with "; "; no statement has one inside it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Proportion:
+    """How a value grows with a share of some examples: F1 with that of the hits in all that is positive."""
+
+    counts: Callable[[Floats], tuple[Floats, Floats]]
+    """From sums float64[..., k] to hits and trials; an example adds 0 or 1 to either, and no hit alone."""
+    value: Callable[[float], float] = lambda share: share
+    """From hits / trials to the value, growing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -338,8 +352,9 @@ class SumMetric(Metric):
     """float64[n, k]: what each example adds."""
     value: Callable[[Floats], Floats]
     """From sums float64[..., k] to values float64[...]; NaN where it is undefined."""
-    interval: Interval = "bootstrap"
-    """``wilson`` only where rows are (hit, 1), so that the value is a proportion."""
+    proportion: Proportion | None = None
+    """Wilson's interval for a value that is not the share of hits among all examples, but a growing function
+    of a share."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -348,6 +363,10 @@ class TableMetric(Metric):
 
     compute: Callable[[Predictions, Floats], Floats]
     """From predictions and weights float64[..., n] (how often each row counts) to float64[...]."""
+    moves: Callable[[Predictions], Floats] | None = None
+    """In closed form, float64[n]: how much each example moves the value. That is n - 1 times the value less
+    the one without the example, or (the same but for a share of 1 / n) n times the derivative by its weight;
+    NaN where the value is undefined without it. None: blocks of examples are left out."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

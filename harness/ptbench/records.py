@@ -133,7 +133,8 @@ class Score:
     n: int
     higher_is_better: bool
     interval: str
-    """How the interval was found: ``wilson``, ``bootstrap``, or ``draws`` (of several training sets)."""
+    """How the interval was found: ``wilson``, ``jackknife``, ``bootstrap``, ``draws`` (of several training
+    sets), or ``none``."""
     caveat: str = ""
     without_copies: float | None = None
     """The value without the examples that stand in train too; None where there are none, or nobody looked."""
@@ -271,7 +272,7 @@ class Standing:
     """Standard deviation over them (n - 1 in the denominator); NaN for a single one."""
     best: bool
     tied: bool
-    """Not distinguishable from the best: the 95 % interval of the paired difference holds 0."""
+    """Not distinguishable from the best, after correction for all pairs of models: they share a letter."""
     difference: float
     """Best minus this one, paired by example; 0 for the best itself."""
     difference_low: float

@@ -36,8 +36,9 @@ COLUMNS = {
     "value": "Value of the metric; empty where it is undefined, and `caveat` says why.",
     "ci_low": "Lower end of the 95 % interval.",
     "ci_high": "Upper end of the 95 % interval.",
-    "interval": "How the interval was found: `wilson`, `bootstrap`, `draws` (a bootstrap over examples with "
-    "Student's t over several draws of training rows), or `none`.",
+    "interval": "How the interval was found: `wilson` (a proportion, or what grows with one), `jackknife` "
+    "(Student's t with the jackknife's standard error), `bootstrap`, `draws` (the jackknife over examples "
+    "with Student's t over several draws of training rows), or `none`.",
     "without_copies": "Value on the test examples that stand in neither train nor validation; empty where "
     "there are no copies, where nobody looked, and where it is undefined without them.",
     "exact_copies": "Test examples that stand in train or validation too; empty where nobody looked.",
@@ -104,9 +105,14 @@ COLUMNS = {
 
 def tidy(report: Report) -> pd.DataFrame:
     """Return one row per cell and metric; a cell without scores has one row with its error."""
+    return tidy_frame(tidy_rows(report))
+
+
+def tidy_frame(rows: Iterable[list[Any]]) -> pd.DataFrame:
+    """Return rows of `tidy_rows`, of one report or of many, as a frame."""
     import pandas as pd
 
-    frame = pd.DataFrame(list(tidy_rows(report)), columns=list(COLUMNS))
+    frame = pd.DataFrame(list(rows), columns=list(COLUMNS))
     return frame.astype(dict.fromkeys(_INTEGERS, "Int64"))  # a cell without stays empty
 
 
@@ -202,16 +208,20 @@ def grouped(report: Report) -> dict[Entry, list[Record]]:
 
 
 def safe_cell(value: Any) -> Any:
-    """Return a value that no spreadsheet takes for a formula (text that starts with = + - @).
+    r"""Return a value that no spreadsheet takes for a formula, and that every reader of CSV takes.
 
-    >>> safe_cell("=cmd()")
-    "'=cmd()"
+    Before text that starts with = + - @ stands an apostrophe (OWASP, "CSV injection"); NUL is written as its
+    escape, since for some readers it ends a text.
+
+    >>> safe_cell("=cmd()"), safe_cell("a\0b")
+    ("'=cmd()", 'a\\x00b')
     >>> safe_cell(-1.5)
     -1.5
     """
-    if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r")):
-        return "'" + value
-    return value
+    if not isinstance(value, str):
+        return value
+    text = value.replace("\0", "\\x00")
+    return "'" + text if text.startswith(_FORMULA) else text
 
 
 def write_csv(file: TextIO, header: Iterable[str], rows: Iterable[Sequence[Any]]) -> None:
@@ -253,6 +263,7 @@ def _quoted(text: str) -> str:
     return '"' + text.replace('"', '""') + '"' if _SPECIAL.search(text) else text
 
 
+_FORMULA = (*"=+-@\t\r\n", *"\uff1d\uff0b\uff0d\uff20")  # the wide ones too
 _SPECIAL = re.compile('[",\r\n]')
 
 

@@ -19,18 +19,9 @@ SCORELESS = frozenset(
         *("cache", "entries", "scratch", "environment", "progress", "errors", "failures", "pareto"),
         *("backlog", "dividing", "forecast", "pace", "workload", "answers", "output", "seats", "worker"),
         *("processes", "deaths", "neighbours", "gpus", "executorkit", "executorcells", "runlog", "runs"),
-        *(
-            "tracking",
-            "bundle",
-            "replay",
-            "archive",
-            "scrub",
-            "offline",
-            "cellidentity",
-            "version",
-            "__main__",
-        ),
-        *("claims", "published", "inspect_table", "inspection", "cka", "profiles", "hookspecs"),
+        *("tracking", "bundle", "replay", "archive", "scrub", "offline", "cellidentity", "version"),
+        *("claims", "published", "inspect_table", "inspection", "cka", "profiles", "hookspecs", "__main__"),
+        *("comparison", "details", "figures", "remarks", "history", "segmentation", "summaries", "results"),
     }
 )
 """Modules of the harness that no score depends on; a new module counts until it is named here."""

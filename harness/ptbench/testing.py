@@ -90,6 +90,14 @@ def check_metric(metric: Metric, predictions: Predictions | None = None) -> None
             assert np.isclose(plain, rows[:, 0].mean()), (
                 f"metric '{metric.name}': it has Wilson's interval, and its value is not the share of hits"
             )
+        if metric.proportion:
+            hits, trials = (np.asarray(count) for count in metric.proportion.counts(rows))
+            fits = np.isin(hits, (0, 1)).all() and np.isin(trials, (0, 1)).all() and (hits <= trials).all()
+            assert fits, f"metric '{metric.name}': an example adds more than 0 or 1 to hits and trials"
+            share = float(hits.sum() / trials.sum())
+            assert np.isclose(plain, metric.proportion.value(share)), (
+                f"metric '{metric.name}': its value is not that of its proportion, {share:g}"
+            )
         again = metric.value(metric.rows(shuffled).sum(axis=0))
         direct = metric.value(metric.rows(resampled).sum(axis=0))
     else:
@@ -97,6 +105,11 @@ def check_metric(metric: Metric, predictions: Predictions | None = None) -> None
         plain, weighted = metric.compute(given, np.stack([np.ones(n), counts]))
         again = metric.compute(shuffled, np.ones((1, n)))[0]
         direct = metric.compute(resampled, np.ones((1, n)))[0]
+        if metric.moves is not None:
+            moves, by_hand = metric.moves(given), (n - 1) * (plain - metric.compute(given, 1 - np.eye(n)))
+            assert np.allclose(moves, by_hand, atol=0.25 * float(np.nanstd(by_hand)), equal_nan=True), (
+                f"metric '{metric.name}': its moves are not what leaving out each example gives"
+            )
     assert np.isclose(plain, again, equal_nan=True), f"metric '{metric.name}' depends on the order of rows"
     assert np.isclose(weighted, direct, equal_nan=True), (
         f"metric '{metric.name}': a row that counts twice is not the same as two rows"

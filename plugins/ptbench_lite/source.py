@@ -80,10 +80,10 @@ NAMED = tuple(
             "input": list(task.columns),
             "target": "label",
             "id": "idx",
-            "cluster": "group",  # rows of one group differ in a word or two: minimal pairs
             "metrics": list(METRICS[name]),
             "note": NOTE,
-            **({"labels": list(task.labels)} if task.labels else {}),
+            # rows of a group differ in a word or two, minimal pairs; those of stsb stand alone
+            **({"labels": list(task.labels), "cluster": "group"} if task.labels else {}),
         },
     )
     for name, task in TASKS.items()

@@ -1,7 +1,8 @@
-"""Intervals against closed forms, SciPy and simulated coverage; standings against known cases."""
+"""Intervals against closed forms, SciPy and statsmodels; their coverage is simulated in `test_coverage`."""
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import replace
@@ -12,69 +13,66 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
+from statsmodels.stats.proportion import proportion_confint
+from tests.statistics.measures import (
+    ACCURACY,
+    MEAN,
+    PEARSON,
+    numbers,
+    table,
+)
+from tests.statistics.measures import (
+    F1 as F1_LEFT_OUT,
+)
+from tests.statistics.measures import (
+    HITS as LEFT_OUT,
+)
 
-from ptbench import DataError, Predictions, Score, Standing, SumMetric, TableMetric
+from ptbench import DataError, Predictions, Proportion, Score, SumMetric, TableMetric
+from ptbench.statistics import jackknife
 from ptbench.statistics import resampling as engine
-from ptbench.statistics.intervals import RESAMPLES, score, wilson
-from ptbench.statistics.standing import score_runs, standings
+from ptbench.statistics.intervals import RESAMPLES, score, scores, t_interval, wilson
 
 
-def _hits(predictions: Predictions) -> Any:
-    hit = predictions["target"] == predictions["prediction"]
-    return np.stack([hit, np.ones(len(hit))], axis=1).astype(float)
+def _median(predictions: Predictions, weights: Any) -> Any:
+    order = np.argsort(predictions["prediction"])
+    upto = np.cumsum(weights[..., order], axis=-1)
+    return predictions["prediction"][order][(upto < upto[..., -1:] / 2).sum(axis=-1)]
 
 
-def _counts(predictions: Predictions) -> Any:
-    target, prediction = predictions["target"] == 1, predictions["prediction"] == 1
-    return np.stack([target & prediction, target, prediction], axis=1).astype(float)
-
-
-def _pearson(predictions: Predictions, weights: Any) -> Any:
-    x, y = predictions["target"], predictions["prediction"]
-    n, sx, sy, sxx, syy, sxy = np.moveaxis(weights @ np.stack([x**0, x, y, x * x, y * y, x * y], 1), -1, 0)
-    return (sxy - sx * sy / n) / np.sqrt((sxx - sx**2 / n) * (syy - sy**2 / n))
-
-
-def _sum_metric(name: str, rows: Any, value: Any, **rest: Any) -> SumMetric:
-    given = {"higher_is_better": True, "target": "label", **rest}
-    return SumMetric(name=name, description=name, rows=rows, value=value, **given)
-
-
-ACCURACY = _sum_metric("accuracy", _hits, lambda sums: sums[..., 0] / sums[..., 1], interval="wilson")
-HITS = replace(ACCURACY, name="hits", interval="bootstrap")
-F1 = _sum_metric("f1", _counts, lambda sums: 2 * sums[..., 0] / (sums[..., 1] + sums[..., 2]))
-MEAN = _sum_metric(
-    "mean",
-    lambda predictions: np.stack([predictions["prediction"], np.ones(len(predictions))], axis=1),
-    lambda sums: sums[..., 0] / sums[..., 1],
-    target="number",
-    higher_is_better=False,
+HITS = replace(LEFT_OUT, interval="bootstrap")
+F1 = replace(
+    F1_LEFT_OUT,
+    proportion=Proportion(
+        lambda sums: (sums[..., 0], sums[..., 1] + sums[..., 2] - sums[..., 0]), lambda q: 2 * q / (1 + q)
+    ),
 )
-PEARSON = TableMetric(
-    name="pearson", description="pearson", higher_is_better=True, target="number", compute=_pearson
-)
+F1_DRAWN = replace(F1_LEFT_OUT, interval="bootstrap")
+MEAN_DRAWN = replace(MEAN, interval="bootstrap")
+MEDIAN = replace(PEARSON, name="median", compute=_median, interval="bootstrap")
 
 
-def table(target: Any, prediction: Any, ids: Sequence[str] | None = None) -> Predictions:
-    columns = {"target": np.asarray(target), "prediction": np.asarray(prediction)}
-    return Predictions(ids or [f"e{i}" for i in range(len(columns["target"]))], columns, ("no", "yes"))
+def spread(rows: Any) -> SumMetric:
+    """Return a metric of wide rows."""
+    return replace(F1_LEFT_OUT, name="spread", rows=rows, value=lambda sums: (sums**2).sum(axis=-1))
 
 
-def numbers(rng: np.random.Generator, n: int) -> Predictions:
-    target = rng.normal(size=n)
-    return table(target, target + rng.normal(size=n))
+def ends(found: Score) -> tuple[float, float]:
+    return found.ci_low, found.ci_high
 
 
-# wilson
+# Wilson's
 
 
 @pytest.mark.parametrize(
     ("hits", "n"), [(0, 1), (1, 1), (0, 29), (3, 10), (81, 263), (15, 148), (9999, 10_000)]
 )
 @pytest.mark.parametrize("confidence", [0.9, 0.95, 0.99])
-def test_wilson_equals_scipy(hits: int, n: int, confidence: float) -> None:
+def test_wilson_equals_scipy_and_statsmodels(hits: int, n: int, confidence: float) -> None:
     expected = stats.binomtest(hits, n).proportion_ci(confidence, method="wilson")
     assert wilson(hits, n, confidence) == pytest.approx((expected.low, expected.high), abs=1e-9)
+    theirs = proportion_confint(hits, n, 1 - confidence, method="wilson")
+    assert wilson(hits, n, confidence) == pytest.approx(theirs, abs=1e-9)
 
 
 @pytest.mark.parametrize(
@@ -99,44 +97,153 @@ def test_wilson_of_nothing_and_of_nonsense() -> None:
         wilson(11, 10)
 
 
-# score
+def test_what_grows_with_a_proportion_has_its_interval() -> None:
+    target, prediction = [1] * 12 + [0] * 30, [1] * 9 + [0] * 3 + [1] * 4 + [0] * 26
+    found = score(F1, table(target, prediction))
+    low, high = proportion_confint(9, 16, method="wilson")  # nine hits of sixteen that are or seem positive
+    assert found.value == pytest.approx(18 / 25)
+    assert ends(found) == pytest.approx((2 * low / (1 + low), 2 * high / (1 + high)), abs=1e-9)
+    assert (found.interval, found.n, found.clusters) == ("wilson", 42, None)
+
+
+@pytest.mark.parametrize("right", [0, 1])
+def test_a_perfect_and_a_hopeless_f1_have_an_interval(right: int) -> None:
+    found = score(F1, table([1] * 20 + [0] * 80, [right] * 20 + [0] * 80))
+    low, high = wilson(20 * right, 20)
+    assert (found.value, found.caveat) == (right, "")
+    assert ends(found) == pytest.approx((2 * low / (1 + low), 2 * high / (1 + high)))
+
+
+# Student's, on the scale of the bounds
+
+
+def test_without_bounds_it_is_students() -> None:
+    expected = stats.t.interval(0.95, 7.5, 3, 0.2)
+    assert t_interval(3, 0.2, 7.5) == pytest.approx(expected, abs=1e-9)
+
+
+def test_between_minus_one_and_one_it_is_fishers_z() -> None:
+    z = np.arctanh(0.8) + np.array([-1, 1]) * stats.t.ppf(0.975, 20) * 0.05 / (1 - 0.8**2)
+    assert t_interval(0.8, 0.05, 20, (-1, 1)) == pytest.approx(tuple(np.tanh(z)), abs=1e-9)
+
+
+def test_beside_one_bound_it_is_a_ratio() -> None:
+    factor = math.exp(stats.t.ppf(0.975, 9) * 0.3 / 2)
+    assert t_interval(2, 0.3, 9, (0, math.inf)) == pytest.approx((2 / factor, 2 * factor), abs=1e-9)
+    assert t_interval(-1, 0.3, 9, (-math.inf, 1)) == pytest.approx((1 - 2 * factor, 1 - 2 / factor), abs=1e-9)
+
+
+bounds = st.sampled_from([(0.0, 1.0), (-1.0, 1.0), (0.0, math.inf), (-math.inf, 1.0), (-math.inf, math.inf)])
+
+
+@settings(deadline=None)
+@given(bounds, st.floats(0.001, 0.999), st.floats(1e-6, 10), st.floats(1, 1e6))
+def test_it_holds_the_value_within_the_bounds(
+    bounds: tuple[float, float], value: float, error: float, freedom: float
+) -> None:
+    low, high = t_interval(value, error, freedom, bounds)
+    assert bounds[0] <= low < value < high <= bounds[1]
+
+
+def test_it_is_undefined_without_an_error_and_on_a_bound() -> None:
+    for value, error in ((0.5, 0), (0.5, math.nan), (1, 0.1), (0, 0.1), (0.5, 1e-17)):
+        assert all(math.isnan(end) for end in t_interval(value, error, 9, (0, 1)))
+
+
+# The jackknife
+
+
+def test_the_jackknife_of_a_mean_is_its_standard_error() -> None:
+    values = np.random.default_rng(0).normal(3, 2, size=500)
+    moved = jackknife.contributions(MEAN, table(values, values))
+    assert moved == pytest.approx(values - values.mean(), abs=1e-9)
+    error = values.std(ddof=1) / math.sqrt(500)
+    assert jackknife.standard_error(moved) == pytest.approx(error, rel=1e-12)
+    found = score(MEAN, table(values, values))
+    expected = stats.t.interval(0.95, jackknife.freedom(moved), values.mean(), error)
+    assert ends(found) == pytest.approx(expected, abs=1e-9)
+    assert (found.n, found.interval, found.caveat, found.higher_is_better) == (500, "jackknife", "", False)
+
+
+def test_freedom_is_satterthwaites() -> None:
+    """Twice the squared variance over the variance of its estimate, ``mu4 / g - (g - 3) / (g (g - 1))``."""
+    values = np.random.default_rng(1).standard_exponential(60)
+    variance, fourth = (float(stats.moment(values, order=k)) for k in (2, 4))
+    of_estimate = fourth / 60 - variance**2 * 57 / (60 * 59)
+    assert jackknife.freedom(values) == pytest.approx(2 * variance**2 / of_estimate, rel=1e-9)
+
+
+def test_freedom_of_normal_values_is_one_less_than_there_are() -> None:
+    values = stats.norm.ppf((np.arange(100_000) + 0.5) / 100_000)
+    assert jackknife.freedom(values) == pytest.approx(99_999, rel=0.01)
+
+
+@given(st.lists(st.floats(-1e3, 1e3), min_size=2, max_size=50))
+def test_freedom_lies_between_one_and_all(values: list[float]) -> None:
+    found = jackknife.freedom(np.array(values))
+    assert math.isnan(found) or 0.99 <= found <= len(values) - 1
+
+
+def test_few_examples_that_decide_all_give_little_freedom() -> None:
+    """Only five of a thousand vary: with normal ones the freedom is about that of five, not of a thousand."""
+    rng = np.random.default_rng(2)
+    moved = [np.r_[rng.normal(size=5), np.zeros(995)] for _ in range(200)]
+    assert 3 <= np.median([jackknife.freedom(one) for one in moved]) <= 8
+
+
+def test_blocks_of_left_out_examples_stand_for_single_ones() -> None:
+    predictions = numbers(np.random.default_rng(3), 4_000)
+    by_block = jackknife.standard_error(jackknife.contributions(PEARSON, predictions))
+    r = float(PEARSON.compute(predictions, np.ones(4_000)))
+    assert by_block == pytest.approx((1 - r * r) / math.sqrt(4_000), rel=0.1)
+
+
+def test_wide_rows_are_never_held_all_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    held: list[int] = []
+
+    def rows(predictions: Predictions) -> Any:
+        held.append(len(predictions))
+        return (predictions["prediction"][:, None] == np.arange(40)).astype(float) * 0.1
+
+    metric = spread(rows)
+    predictions = table(np.arange(300), np.random.default_rng(5).integers(0, 40, 300))
+    whole = jackknife.contributions(metric, predictions)
+    monkeypatch.setattr(jackknife, "CHUNK", 8 * 40 * 7)
+    held.clear()
+    assert jackknife.contributions(metric, predictions) == pytest.approx(whole, rel=1e-10)
+    assert max(held) == 14
+
+
+# The bootstrap
 
 
 def test_bootstrap_of_a_mean_is_its_standard_error() -> None:
     values = np.random.default_rng(0).normal(3, 2, size=500)
-    found = score(MEAN, table(values, values), resamples=10_000)
+    found = score(MEAN_DRAWN, table(values, values), resamples=10_000)
     assert found.value == pytest.approx(values.mean(), abs=1e-12)
     standard_error = values.std() / math.sqrt(len(values))
     assert found.half_width == pytest.approx(1.96 * standard_error, rel=0.03)
-    assert (found.n, found.interval, found.caveat, found.higher_is_better) == (500, "bootstrap", "", False)
+    assert (found.interval, found.caveat) == ("bootstrap", "")
 
 
-def _coverage(metric: SumMetric | TableMetric, truth: float, samples: Sequence[Predictions]) -> float:
-    found = [score(metric, sample, seed=i, resamples=400) for i, sample in enumerate(samples)]
-    return float(np.mean([one.ci_low <= truth <= one.ci_high for one in found]))
+def test_bootstrap_equals_scipys() -> None:
+    values = np.random.default_rng(1).standard_exponential(80)
+    found = score(MEAN_DRAWN, table(values, values), resamples=20_000)
+    theirs = stats.bootstrap((values,), np.mean, n_resamples=20_000, method="percentile", rng=2)
+    spread = values.std() / math.sqrt(80)
+    assert ends(found) == pytest.approx(tuple(theirs.confidence_interval), abs=0.05 * spread)
+    weights = np.concatenate(list(engine.resample(np.ones(80, dtype=np.int64), 0, 20_000)))
+    by_hand = np.quantile([values.repeat(row.astype(int)).mean() for row in weights], [0.025, 0.975])
+    assert ends(found) == pytest.approx(tuple(by_hand), abs=1e-12)
 
 
-def test_simulated_coverage_of_accuracy() -> None:
-    rng = np.random.default_rng(1)
-    samples = [table(np.ones(60, int), (rng.random(60) < 0.8).astype(int)) for _ in range(500)]
-    assert 0.92 <= _coverage(ACCURACY, 0.8, samples) <= 0.98
-
-
-def test_simulated_coverage_of_f1() -> None:
-    rng = np.random.default_rng(2)
-    samples = []
-    for _ in range(400):
-        target = rng.random(200) < 0.3
-        prediction = np.where(target, rng.random(200) < 0.8, rng.random(200) < 0.1)
-        samples.append(table(target.astype(int), prediction.astype(int)))
-    truth = 2 * 0.3 * 0.8 / (0.3 + 0.3 * 0.8 + 0.7 * 0.1)
-    assert 0.92 <= _coverage(F1, truth, samples) <= 0.98
-
-
-def test_simulated_coverage_of_pearson() -> None:
-    rng = np.random.default_rng(3)
-    samples = [numbers(rng, 100) for _ in range(400)]
-    assert 0.91 <= _coverage(PEARSON, math.sqrt(0.5), samples) <= 0.98
+def test_a_median_has_the_bootstrap_that_it_asks_for() -> None:
+    """Its interval is near that of the order statistics, 40th and 61st of 100; a jackknife's is not."""
+    values = np.sort(np.random.default_rng(4).normal(size=100))
+    found = score(MEDIAN, table(values, values), resamples=4_000)
+    assert found.interval == "bootstrap"
+    assert values[36] <= found.ci_low <= values[42]
+    assert values[57] <= found.ci_high <= values[63]
 
 
 def test_counts_of_distinct_rows_are_the_bootstrap_itself() -> None:
@@ -155,6 +262,15 @@ def test_counts_of_distinct_rows_are_the_bootstrap_itself() -> None:
     assert ends[0] == pytest.approx(ends[1], abs=0.004)
 
 
+@given(st.lists(st.tuples(st.integers(-3, 3), st.integers(-3, 3)), min_size=1, max_size=40))
+def test_distinct_rows_stand_for_all(pairs: list[tuple[int, int]]) -> None:
+    predictions = table(*zip(*pairs, strict=True))
+    rows, counts, which = engine.distinct(predictions)
+    assert list(zip(rows["target"], rows["prediction"], strict=True)) == sorted(set(pairs))
+    assert [(rows["target"][i], rows["prediction"][i]) for i in which] == pairs
+    assert counts.tolist() == np.bincount(which).tolist()
+
+
 @pytest.mark.parametrize("groups", [3, 90])
 def test_resamples_have_the_size_of_the_sample(groups: int) -> None:
     counts = np.arange(1, groups + 1) * 7
@@ -168,38 +284,118 @@ def test_wide_rows_of_mostly_zeros_are_added_without_holding_them(monkeypatch: p
     def one_hot(predictions: Predictions) -> Any:
         return (predictions["prediction"][:, None] == np.arange(40)).astype(float) * 0.1
 
-    metric = _sum_metric("spread", one_hot, lambda sums: (sums**2).sum(axis=-1))
+    metric = replace(spread(one_hot), interval="bootstrap")
     values = np.random.default_rng(5).integers(0, 40, 300)
     predictions = table(np.arange(300), values)
     dense = score(metric, predictions)
     monkeypatch.setattr(engine, "CHUNK", 8 * 40 * 7)
     sparse = score(metric, predictions)
     assert sparse.value == pytest.approx(dense.value, abs=1e-12)
-    assert (sparse.ci_low, sparse.ci_high) == pytest.approx((dense.ci_low, dense.ci_high), abs=1e-12)
+    assert ends(sparse) == pytest.approx(ends(dense), abs=1e-12)
 
 
-@pytest.mark.parametrize("metric", [ACCURACY, HITS, F1, PEARSON, MEAN])
+def test_the_number_of_resamples_is_the_stated_one() -> None:
+    predictions = numbers(np.random.default_rng(12), 40)
+    assert score(MEAN_DRAWN, predictions) == score(MEAN_DRAWN, predictions, resamples=RESAMPLES)
+    assert score(MEAN_DRAWN, predictions) != score(MEAN_DRAWN, predictions, seed=1)
+
+
+# Clusters
+
+
+def _clustered(values: Any, clusters: int) -> Predictions:
+    names = [f"c{i * clusters // len(values)}" for i in range(len(values))]
+    return table(values, values, clusters=names)
+
+
+def test_a_mean_over_clusters_has_the_standard_error_of_their_means() -> None:
+    rng = np.random.default_rng(6)
+    values = np.repeat(rng.normal(size=40), 5) + 0.1 * rng.normal(size=200)
+    predictions, means = _clustered(values, 40), values.reshape(40, 5).mean(axis=1)
+    moved = jackknife.contributions(MEAN, predictions)
+    assert jackknife.standard_error(moved) == pytest.approx(stats.sem(means), rel=1e-12)
+    found, drawn = score(MEAN, predictions), score(MEAN_DRAWN, predictions, resamples=8_000)
+    assert ends(found) == pytest.approx(
+        stats.t.interval(0.95, jackknife.freedom(means), means.mean(), stats.sem(means)), abs=1e-9
+    )
+    assert drawn.half_width == pytest.approx(1.96 * means.std() / math.sqrt(40), rel=0.04)
+    assert [(one.n, one.clusters, one.interval) for one in (found, drawn)] == [
+        (200, 40, "jackknife"),
+        (200, 40, "bootstrap"),
+    ]
+    alone = score(MEAN, table(values, values))
+    assert (alone.value, alone.clusters) == (found.value, None)
+    assert 2.0 <= found.half_width / alone.half_width <= 2.5  # the root of five is 2.24
+
+
+def test_clusters_of_one_change_nothing_but_wilsons() -> None:
+    predictions = numbers(np.random.default_rng(7), 60)
+    single = replace_clusters(predictions, [f"c{i:02}" for i in range(60)])
+    for metric in (MEAN, PEARSON, MEAN_DRAWN):
+        alone, clustered = score(metric, predictions), score(metric, single)
+        assert ends(clustered) == pytest.approx(ends(alone), abs=1e-12)
+        assert clustered.clusters == 60
+
+
+def replace_clusters(predictions: Predictions, clusters: Sequence[str]) -> Predictions:
+    return Predictions(predictions.ids, predictions.columns, predictions.labels, clusters)
+
+
+def test_a_proportion_over_clusters_has_the_jackknifes_interval() -> None:
+    rng = np.random.default_rng(8)
+    hit = np.repeat(rng.random(50) < 0.7, 4).astype(int)
+    clusters = [f"c{i // 4}" for i in range(200)]
+    found = score(ACCURACY, table([1] * 200, hit, clusters=clusters))
+    assert (found.interval, found.clusters) == ("jackknife", 50)
+    assert found.half_width == pytest.approx(score(ACCURACY, table([1] * 50, hit[::4])).half_width, rel=0.1)
+
+
+@pytest.mark.parametrize(("metric", "right"), [(ACCURACY, 1), (ACCURACY, 0), (F1, 1)])
+def test_a_proportion_that_no_cluster_moves_has_as_many_trials_as_clusters(
+    metric: SumMetric, right: int
+) -> None:
+    predictions = table([1] * 60, [right] * 60, clusters=[f"c{i // 6}" for i in range(60)])
+    found, low = score(metric, predictions), wilson(10 * right, 10)[0]
+    assert (found.interval, found.clusters, found.caveat) == ("wilson", 10, "")
+    assert found.ci_low == pytest.approx(2 * low / (1 + low) if metric is F1 else low)
+
+
+def test_one_cluster_gives_no_interval() -> None:
+    for metric in (MEAN, MEAN_DRAWN):
+        found = score(metric, table([1.0, 2], [1.0, 2], clusters=["a", "a"]))
+        assert math.isnan(found.ci_low)
+        assert (found.value, found.clusters, found.caveat) == (1.5, 1, "one cluster gives no interval")
+
+
+# Any metric
+
+
+@pytest.mark.parametrize("metric", [ACCURACY, HITS, LEFT_OUT, F1, F1_DRAWN, PEARSON, MEAN, MEAN_DRAWN])
+@pytest.mark.parametrize("clusters", [None, 14])
 def test_the_order_of_examples_and_chunks_changes_nothing(
-    metric: SumMetric | TableMetric, monkeypatch: pytest.MonkeyPatch
+    metric: SumMetric | TableMetric, clusters: int | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rng = np.random.default_rng(6)
-    if metric in (PEARSON, MEAN):
+    if metric in (PEARSON, MEAN, MEAN_DRAWN):
         predictions = numbers(rng, 70)
     else:
         predictions = table(rng.integers(0, 2, 70), rng.integers(0, 2, 70))
+    if clusters:
+        predictions = replace_clusters(predictions, [f"c{i}" for i in rng.integers(0, clusters, 70)])
     before = score(metric, predictions)
-    monkeypatch.setattr(engine, "CHUNK", 5_000)
-    after = score(metric, predictions.take(rng.permutation(70)))
-    assert (after.value, after.ci_low, after.ci_high) == pytest.approx(
-        (before.value, before.ci_low, before.ci_high), abs=1e-12
-    )
+    for module, name in itertools.product((engine, jackknife), ("CHUNK", "CACHED")):
+        monkeypatch.setattr(module, name, 5_000)
+    shuffled = predictions.take(rng.permutation(70))
+    after = score(metric, shuffled)
+    assert (after.value, *ends(after)) == pytest.approx((before.value, *ends(before)), abs=1e-12)
     assert score(metric, predictions) == score(metric, predictions)
+    assert scores([metric, metric], shuffled) == [after, after]
 
 
 @settings(max_examples=60, deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 1), st.integers(0, 1)), min_size=2, max_size=60))
 def test_intervals_of_proportions_hold_their_value(pairs: list[tuple[int, int]]) -> None:
-    for metric in (ACCURACY, HITS, F1):
+    for metric in (ACCURACY, HITS, LEFT_OUT, F1, F1_DRAWN):
         found = score(metric, table(*zip(*pairs, strict=True)), resamples=200)
         if math.isnan(found.value) or math.isnan(found.ci_low):
             assert found.caveat
@@ -216,6 +412,8 @@ def test_what_is_undefined_says_why() -> None:
         "prediction is infinite for 1 of 2 examples": score(MEAN, table([1.0, 2], [math.inf, 1])),
         "the metric is undefined for these predictions": score(F1, table([0, 0], [0, 0])),
         "all resamples give the same value": score(HITS, table([1, 1, 1], [1, 1, 1])),
+        "as no example moves the value": score(LEFT_OUT, table([1, 1, 1], [1, 1, 1])),
+        "as is the metric without any of 1 examples": score(F1_LEFT_OUT, table([1, 0], [1, 0])),
         "so the metric": score(replace(F1, caveat=lambda predictions: "so the metric"), table([0], [0])),
     }
     for caveat, found in cases.items():
@@ -228,7 +426,7 @@ def test_what_is_undefined_says_why() -> None:
 
 def test_wilson_needs_no_more_than_one_example() -> None:
     found = score(ACCURACY, table([1], [1]))
-    assert (found.ci_low, found.ci_high) == pytest.approx(wilson(1, 1))
+    assert ends(found) == pytest.approx(wilson(1, 1))
     assert found.caveat == ""
     assert found.interval == "wilson"
 
@@ -237,7 +435,7 @@ def test_undefined_resamples_are_left_out_and_counted() -> None:
     def f1_of(positives: int, n: int) -> Score:
         """Return F1 = 1 but for one example, of a target with so few positives."""
         target = [1] * positives + [0] * (n - positives)
-        return score(F1, table(target, [0, *target[1:]]))
+        return score(F1_DRAWN, table(target, [0, *target[1:]]))
 
     few = f1_of(4, 100)  # a resample has neither a target nor a prediction with probability 0.96^100 = 0.017
     left_out = int(few.caveat.split(" of 1000 ")[0])
@@ -259,227 +457,3 @@ def test_a_metric_sees_only_what_it_names() -> None:
     assert seen == [["target", "prediction"]]
     with pytest.raises(DataError, match="'hits' needs the column 'scores'"):
         score(replace(HITS, columns=("scores",)), predictions)
-
-
-# standings
-
-
-def _named(found: Sequence[Standing]) -> dict[str, Standing]:
-    return {one.model: one for one in found}
-
-
-def _rank(metric: SumMetric | TableMetric, **models: Predictions | list[Predictions]) -> dict[str, Standing]:
-    entries = {(k, "as_is"): v if isinstance(v, list) else [v] for k, v in models.items()}
-    return _named(standings("task", metric, entries))
-
-
-def test_pairing_sees_what_overlapping_intervals_hide() -> None:
-    target = np.ones(1000, int)
-    worse = (np.arange(1000) >= 300).astype(int)
-    better = (np.arange(1000) >= 280).astype(int)  # right wherever the other is, and on 20 more
-    found = _rank(ACCURACY, better=table(target, better), worse=table(target, worse))
-    assert found["worse"].ci_high > found["better"].ci_low
-    assert found["better"].best
-    assert not found["better"].tied
-    assert not found["worse"].tied
-    assert found["worse"].difference == pytest.approx(0.02)
-    spread = 1.96 * math.sqrt(0.02 * 0.98 / 1000)
-    assert found["worse"].difference_low == pytest.approx(0.02 - spread, abs=0.002)
-    assert found["worse"].difference_high == pytest.approx(0.02 + spread, abs=0.002)
-    single = score(ACCURACY, table(target, worse))
-    assert (found["worse"].ci_low, found["worse"].ci_high) == (single.ci_low, single.ci_high)
-    assert math.isnan(found["worse"].seed_sd)
-
-
-def test_unpaired_noise_of_the_same_size_ties() -> None:
-    target = np.ones(1000, int)
-    a = (np.arange(1000) >= 280).astype(int)
-    b = (np.arange(1000)[::-1] >= 300).astype(int)  # wrong on other examples
-    assert _rank(ACCURACY, a=table(target, a), b=table(target, b))["b"].tied
-
-
-@pytest.mark.parametrize("metric", [ACCURACY, F1, HITS])
-def test_identical_predictions_tie(metric: SumMetric) -> None:
-    rng = np.random.default_rng(7)
-    predictions = table(rng.integers(0, 2, 50), rng.integers(0, 2, 50))
-    found = _rank(metric, b=predictions, a=predictions.take(rng.permutation(50)))
-    assert found["a"].best
-    assert found["b"].tied
-    assert (found["b"].difference, found["b"].difference_low, found["b"].difference_high) == (0, 0, 0)
-
-
-def test_five_examples_prove_nothing_and_eight_do() -> None:
-    target = np.ones(500, int)
-    perfect, five, eight = (table(target, (np.arange(500) >= wrong).astype(int)) for wrong in (0, 5, 8))
-    found = _rank(ACCURACY, perfect=perfect, five=five, eight=eight)
-    assert found["five"].tied
-    assert found["five"].difference_low <= 0
-    assert not found["eight"].tied
-
-
-def test_models_as_good_as_each_other_are_told_apart_one_time_in_twenty() -> None:
-    rng = np.random.default_rng(8)
-    tied = []
-    for _ in range(300):
-        shared, own = rng.random(200), rng.random((2, 200))
-        right = ((shared < 0.6) | (own < 0.5)).astype(int)
-        target = np.ones(200, int)
-        entries = {(name, "as_is"): [table(target, row)] for name, row in zip("ab", right, strict=True)}
-        tied.append(standings("task", HITS, entries, resamples=400)[1].tied)
-    assert 0.92 <= np.mean(tied) <= 0.98
-
-
-def test_other_examples_are_not_compared() -> None:
-    target, prediction = [1] * 20, [1] * 15 + [0] * 5
-    base = table(target, prediction)
-    other_ids = table(target, [0] * 20, ids=[f"x{i}" for i in range(20)])
-    other_targets = table([0] * 20, [1] * 20)
-    fewer = table(target[:8], [0] * 8)
-    found = _rank(HITS, base=base, ids=other_ids, targets=other_targets, fewer=[fewer, fewer])
-    assert found["base"].best
-    for name in ("ids", "targets", "fewer"):
-        assert not found[name].tied
-        assert math.isnan(found[name].difference)
-        assert math.isnan(found[name].difference_low)
-        assert found[name].value == 0
-    shuffled = _rank(HITS, base=base, same=base.take(range(19, -1, -1)))
-    assert shuffled["same"].tied
-
-
-def test_seeds_are_averaged_and_their_spread_is_told() -> None:
-    rng = np.random.default_rng(9)
-    target = rng.integers(0, 2, 300)
-
-    def run(accuracy: float) -> Predictions:
-        return table(target, np.where(rng.random(300) < accuracy, target, 1 - target))
-
-    good, bad = [run(0.9) for _ in range(3)], [run(0.6) for _ in range(3)]
-    found = _rank(ACCURACY, good=good, bad=bad)
-    values = [score(ACCURACY, one).value for one in good]
-    assert found["good"].value == pytest.approx(np.mean(values))
-    assert found["good"].seed_sd == pytest.approx(np.std(values, ddof=1))
-    assert found["good"].seeds == 3
-    assert found["good"].ci_low < found["good"].value < found["good"].ci_high
-    assert not found["bad"].tied
-    assert found["bad"].difference_low < found["bad"].difference < found["bad"].difference_high
-
-
-def test_what_lies_between_seeds_alone_has_students_interval() -> None:
-    values = [0.1, 0.2, 0.6]
-    found = _rank(MEAN, a=[table([0.0] * 30, [value] * 30) for value in values])["a"]
-    low, high = stats.t.interval(0.95, 2, np.mean(values), stats.sem(values))
-    assert (found.ci_low, found.ci_high) == pytest.approx((low, high), abs=0.02)
-    assert found.seed_share == 1
-
-
-def test_the_share_of_seeds_is_that_of_their_variance() -> None:
-    rng = np.random.default_rng(13)
-    rows = rng.normal(size=400)
-    found = _rank(MEAN, a=[table(rows, rows + shift) for shift in (0.0, 0.1, 0.2)])["a"]
-    seeds, examples = 0.1**2 / 3, np.var(rows) / 400
-    assert found.seed_share == pytest.approx(seeds / (seeds + examples), rel=0.1)
-    assert _rank(MEAN, a=table(rows, rows))["a"].seed_share != 0  # one seed: nobody knows
-
-
-def test_simulated_coverage_over_examples_and_seeds() -> None:
-    rng = np.random.default_rng(14)
-    hits, draws = 0, 400
-    for _ in range(draws):
-        rows, shifts = rng.normal(size=100), 0.1 * rng.normal(size=3)
-        runs = [table(rows, rows + shift) for shift in shifts]
-        found = standings("task", MEAN, {("m", "p"): runs}, resamples=400)[0]
-        hits += found.ci_low <= 0 <= found.ci_high
-    assert 0.92 <= hits / draws <= 0.99  # Behrens-Fisher intervals are a little long
-
-
-def test_equal_draws_are_compared_draw_by_draw() -> None:
-    rng = np.random.default_rng(16)
-    n, draws = 2000, 10
-    target = rng.integers(0, 2, n)
-    good, less = [], []
-    for luck in rng.uniform(0.6, 0.8, draws):  # how lucky a draw is matters to both models alike
-        right = rng.random(n) < luck
-        lost = right & (rng.random(n) < 0.05)
-        good.append(table(target, np.where(right, target, 1 - target)))
-        less.append(table(target, np.where(right & ~lost, target, 1 - target)))
-    entries = {("good", "p"): good, ("less", "p"): less}
-    names = dict.fromkeys(entries, range(draws))
-    paired = {row.model: row for row in standings("t", ACCURACY, entries, names=names)}
-    assert not paired["less"].tied
-    apart = {row.model: row for row in standings("t", ACCURACY, entries)}
-    assert apart["less"].tied  # as if each model had had draws of its own
-    assert paired["less"].difference == apart["less"].difference
-
-
-def test_no_interval_leaves_the_bounds_of_its_metric() -> None:
-    bounded = replace(ACCURACY, bounds=(0.0, 1.0))
-    runs = [table([1] * 200, [1] * right + [0] * (200 - right)) for right in (198, 160, 199)]
-    found, free = _rank(bounded, a=runs)["a"], _rank(ACCURACY, a=runs)["a"]
-    assert free.ci_high > 1
-    assert (found.ci_low, found.ci_high) == (free.ci_low, 1.0)
-
-
-def test_runs_are_scored_as_their_standing() -> None:
-    rng = np.random.default_rng(15)
-    base = numbers(rng, 80)
-    runs = [table(base["target"], base["prediction"] + rng.normal(size=80)) for _ in range(4)]
-    found, standing = score_runs(PEARSON, runs), _rank(PEARSON, a=runs)["a"]
-    assert found.value == pytest.approx(standing.value)
-    assert (found.ci_low, found.ci_high) == pytest.approx((standing.ci_low, standing.ci_high), abs=0.03)
-    assert (found.n, found.interval) == (80, "draws")
-
-
-def test_several_equal_seeds_are_one() -> None:
-    predictions = numbers(np.random.default_rng(10), 60)
-    one, three = _rank(PEARSON, a=predictions)["a"], _rank(PEARSON, a=[predictions] * 3)["a"]
-    assert (three.value, three.ci_low, three.ci_high) == pytest.approx((one.value, one.ci_low, one.ci_high))
-    assert three.seed_sd == 0
-
-
-@pytest.mark.parametrize("right", [0, 20])
-def test_seeds_of_a_perfect_or_hopeless_model_have_the_interval_of_one(right: int) -> None:
-    run = table([1] * 20, [1] * right + [0] * (20 - right))
-    shuffled = run.take(range(19, -1, -1))
-    found = _rank(ACCURACY, a=[run, shuffled])["a"]
-    assert (found.ci_low, found.ci_high) == wilson(right, 20)
-    assert math.isnan(_rank(HITS, a=[run, run])["a"].ci_low)  # no proportion, as far as it says
-
-
-def test_a_proportion_that_no_resample_moves_has_wilsons_interval() -> None:
-    wrong = [table([0] * 20, [other] * 20) for other in (1, 2)]  # both always wrong, each in its own way
-    half = [table([1] * 20, [one, 1 - one] * 10) for one in (0, 1)]  # each example is hit by one of the two
-    for runs, hits in ((wrong, 0), (half, 10)):
-        found = _rank(ACCURACY, a=runs)["a"]
-        assert (found.ci_low, found.ci_high) == wilson(hits, 20)
-        assert math.isnan(_rank(HITS, a=runs)["a"].ci_low)
-
-
-def test_undefined_values_are_last_and_never_best() -> None:
-    defined = table([0, 1, 0, 1], [1, 0, 1, 1])
-    undefined = table([0, 0, 0, 0], [0, 0, 0, 0])
-    entries = {("a", "p"): [undefined], ("b", "p"): [defined], ("c", "p"): [defined, undefined]}
-    found = standings("task", F1, entries)
-    assert [one.model for one in found] == ["b", "a", "c"]
-    assert [one.best for one in found] == [True, False, False]
-    assert not any(one.tied for one in found)
-    assert all(math.isnan(one.value) for one in found[1:])
-    assert not any(one.best for one in standings("task", F1, {("a", "p"): [undefined]}))
-    assert standings("task", F1, {}) == []
-
-
-def test_lower_is_better_and_the_order_of_entries_changes_nothing() -> None:
-    rng = np.random.default_rng(11)
-    entries = {(name, "p"): [numbers(rng, 50)] for name in "abcd"}
-    target = entries["a", "p"][0]["target"]
-    entries = {key: [table(target, runs[0]["prediction"])] for key, runs in entries.items()}
-    found = standings("task", MEAN, entries)
-    assert [one.value for one in found] == sorted(one.value for one in found)
-    assert found[0].best
-    assert all(one.difference <= 0 for one in found)
-    assert standings("task", MEAN, dict(reversed(entries.items()))) == found
-
-
-def test_the_number_of_resamples_is_the_stated_one() -> None:
-    predictions = numbers(np.random.default_rng(12), 40)
-    assert score(MEAN, predictions) == score(MEAN, predictions, resamples=RESAMPLES)
-    assert score(MEAN, predictions) != score(MEAN, predictions, seed=1)

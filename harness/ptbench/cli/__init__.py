@@ -1,7 +1,7 @@
 """The command line: prints and exits; nothing else does.
 
 Exit codes: 0 all cells ok; 1 some cells failed or were skipped; 2 the suite or the call is wrong;
-130 interrupted.
+3 something got worse than the baseline; 4 nothing could be compared; 130 interrupted.
 """
 
 from __future__ import annotations
@@ -16,13 +16,19 @@ import click
 from ptbench import __version__
 from ptbench.cli.bundling import bundle_command
 from ptbench.cli.caching import cache_group
+from ptbench.cli.comparing import compare_command
 from ptbench.cli.fetching import fetch_command
 from ptbench.cli.following import status_command
+from ptbench.cli.gating import gate_command
+from ptbench.cli.history import history_command
 from ptbench.cli.inspecting import inspect_command
 from ptbench.cli.listing import list_group
+from ptbench.cli.nightly import nightly_command
+from ptbench.cli.pinning import baseline_group
 from ptbench.cli.profiling import profile_command
 from ptbench.cli.replaying import replay_command
 from ptbench.cli.running import run_command
+from ptbench.cli.showing import show_command
 from ptbench.cli.verifying import verify_command
 from ptbench.cli.viewing import plan_command, report_command
 from ptbench.errors import PtbenchError, SuiteError, one_line
@@ -38,7 +44,8 @@ noise."""
 @click.group(
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="Exit codes: 0 all cells ok; "
-    "1 some cells failed or were skipped; 2 the suite or the call is wrong; 130 interrupted.",
+    "1 some cells failed or were skipped; 2 the suite or the call is wrong; "
+    "3 something got worse than the baseline; 4 nothing could be compared; 130 interrupted.",
 )
 @click.version_option(__version__, prog_name="ptbench")
 def cli() -> None:
@@ -52,6 +59,12 @@ cli.add_command(bundle_command)
 cli.add_command(replay_command)
 cli.add_command(status_command)
 cli.add_command(report_command)
+cli.add_command(show_command)
+cli.add_command(compare_command)
+cli.add_command(gate_command)
+cli.add_command(baseline_group)
+cli.add_command(nightly_command)
+cli.add_command(history_command)
 cli.add_command(profile_command)
 cli.add_command(verify_command)
 cli.add_command(inspect_command)

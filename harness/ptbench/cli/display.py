@@ -11,9 +11,9 @@ from rich.live import Live
 from rich.text import Text
 
 from ptbench.cli.inspecttable import line_of
-from ptbench.cli.reliability import score_text
 from ptbench.cli.slotview import clock, failure_lines, reused_text, time_left, view
 from ptbench.errors import printable
+from ptbench.figures import score_text
 from ptbench.jobs import Event
 from ptbench.records import Record, Status
 from ptbench.runlog import seconds_of

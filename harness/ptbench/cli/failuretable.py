@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 from rich.text import Text
 
 from ptbench.errors import printable
 from ptbench.records import Record, Report, Status
-from ptbench.report import ordered
+from ptbench.remarks import reasons_of
 
 MOST_REASONS, MOST_CELLS, MOST_LOGS = 20, 5, 2
 """What is told of each; ``report.csv`` has all."""
@@ -19,10 +18,7 @@ INDENT = "    "
 
 def failures(report: Report) -> Iterator[Text]:
     """Yield every reason for which cells did not end well."""
-    reasons: dict[tuple[Status, str], list[Record]] = {}
-    bad = tuple(record for record in report.records if record.status is not Status.OK)
-    for record in ordered(replace(report, records=bad)):
-        reasons.setdefault((record.status, record.error), []).append(record)
+    reasons = reasons_of(report)
     for (status, error), records in list(reasons.items())[:MOST_REASONS]:
         yield from _reason(report.folder, status, error, records)
     if len(reasons) > MOST_REASONS:

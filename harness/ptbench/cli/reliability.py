@@ -9,6 +9,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
+from ptbench.figures import score_text
 from ptbench.records import Record, Report, Standing
 from ptbench.report import entries_of, grouped, tasks_of
 
@@ -74,14 +75,3 @@ def _apart(records: Sequence[Record], metric: str) -> str:
     scores = [score.without_copies for record in records if (score := record.score(metric)) is not None]
     known = [value for value in scores if value is not None]
     return score_text(math.fsum(known) / len(known), math.nan) if known else ""
-
-
-def score_text(value: float, half_width: float) -> str:
-    """Return a score with half its interval, as far as they are defined.
-
-    >>> score_text(0.8123, 0.026), score_text(1.0, math.nan), score_text(math.nan, math.nan)
-    ('0.812 ±0.026', '1.000', 'undefined')
-    """
-    if math.isnan(value):
-        return "undefined"
-    return f"{value:.3f}" + ("" if math.isnan(half_width) else f" ±{half_width:.3f}")

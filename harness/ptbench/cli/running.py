@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import redirect_stdout, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from ptbench.cli.looking import EXECUTION, look
+from ptbench.cli.looking import EXECUTION, Looked, look
 from ptbench.cli.shared import (
     CACHE,
     JSON,
@@ -26,6 +27,7 @@ from ptbench.errors import UsageError
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from ptbench.records import Report
     from ptbench.runner.plan import Plan
 
 
@@ -65,25 +67,93 @@ def run_command(
     The same command again goes on where it stopped, and does not run again what is finished and would come
     out the same.
     """
-    from ptbench.cache import find_cache
-    from ptbench.cli.display import Display
-    from ptbench.offers import Reporter
-    from ptbench.offline import seal
-    from ptbench.records import Status
-    from ptbench.runner.conduct import conduct
-    from ptbench.runner.opening import opened
-
     if cache and no_cache:
         raise UsageError("--cache and --no-cache contradict each other; leave one out")
     if fresh and retry_failed:
         raise UsageError("--fresh and --retry-failed contradict each other; leave one out")
+    looked = look_safely(suite, given, precision, reporters, offline=offline, fail_fast=fail_fast)
+    ran = run_plan(
+        looked,
+        output,
+        precision,
+        began=began,
+        reporters=reporters,
+        cache=cache,
+        no_cache=no_cache,
+        fresh=fresh,
+        retry_failed=retry_failed,
+        quiet=quiet,
+        as_json=as_json,
+    )
+    show_report(ran.report, as_json, f"{ran.inspected}results: {ran.shown}")
+    return 0 if ran.good else 1
+
+
+@dataclass(frozen=True, slots=True)
+class Ran:
+    """What came of a run."""
+
+    report: Report
+    folder: Path
+    shown: Path
+    """Its folder, as the user would write it."""
+    whole: bool
+    """Whether every report was written and every inspection made."""
+    inspected: str = ""
+    """A line that says where the inspections are, if there are any."""
+
+    @property
+    def good(self) -> bool:
+        """Whether all of it went well."""
+        return self.whole and all(record.status == "ok" for record in self.report.records)
+
+
+def look_safely(
+    suite: Path,
+    given: Mapping[str, Any],
+    precision: str | None,
+    reporters: Sequence[str] = (),
+    *,
+    offline: bool = False,
+    fail_fast: bool = False,
+) -> Looked:
+    """Return the plan of a suite without a mistake, the network closed before if asked for.
+
+    Raises `SuiteError` and `UsageError`; `UnknownNameError` for a reporter.
+    """
+    from ptbench.offers import Reporter
+    from ptbench.offline import seal
+
     if offline:
         seal()
-    kept = None if no_cache else find_cache(cache)
     looked = look(suite, given, precision, offline=offline, fail_fast=fail_fast).checked()
-    plan, catalog, execution = looked.plan, looked.catalog, looked.execution
     for name in reporters:
-        catalog.get(Reporter, name)
+        looked.catalog.get(Reporter, name)
+    return looked
+
+
+def run_plan(
+    looked: Looked,
+    output: Path,
+    precision: str | None,
+    *,
+    began: float,
+    reporters: Sequence[str] = (),
+    cache: Path | None = None,
+    no_cache: bool = False,
+    fresh: bool = False,
+    retry_failed: bool = False,
+    quiet: bool = False,
+    as_json: bool = False,
+) -> Ran:
+    """Run a plan, with its progress on standard error. What is left of an interrupted run is shown."""
+    from ptbench.cache import find_cache
+    from ptbench.cli.display import Display
+    from ptbench.runner.conduct import conduct
+    from ptbench.runner.opening import opened
+
+    kept = None if no_cache else find_cache(cache)
+    plan, catalog, execution = looked.plan, looked.catalog, looked.execution
     progress = make_console(stderr=True)
     with opened(plan, output, execution, precision, fresh=fresh, retry_failed=retry_failed) as ready:
         shown = output / ready.folder.relative_to(output.resolve())
@@ -112,10 +182,9 @@ def run_command(
         except KeyboardInterrupt:
             show_left(ready.folder, as_json, f"results: {shown}")
             raise
+    whole = not display.failed_reports and not display.failed_inspections
     inspected = f"inspections: {shown / 'inspect'}\n" if plan.inspections.items else ""
-    show_report(report, as_json, f"{inspected}results: {shown}")
-    good = all(record.status is Status.OK for record in report.records)
-    return 0 if good and not display.failed_reports and not display.failed_inspections else 1
+    return Ran(report, ready.folder, shown, whole, inspected)
 
 
 def show_problems(plan: Plan, console: Console) -> None:

@@ -12,12 +12,15 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
+from ptbench.cli.averagetable import averages
 from ptbench.cli.failuretable import failures
-from ptbench.cli.reliability import MAX_NAME, score_text, spread_over_seeds, without_copies
+from ptbench.cli.reliability import MAX_NAME, spread_over_seeds, without_copies
 from ptbench.cli.timingtable import timing_lines
 from ptbench.errors import printable
+from ptbench.figures import count_text, number_text, score_text, throughput
 from ptbench.pareto import pareto_front
 from ptbench.records import Record, Report, Standing, Status
+from ptbench.remarks import notes_of, where_of
 from ptbench.report import entries_of, grouped, halved, ordered, searched, tasks_of
 
 LEGEND = (
@@ -56,6 +59,7 @@ def _parts(whole: Report, width: int) -> Iterator[RenderableType]:
         )
     if any(record.status is Status.OK for record in report.records):
         yield Text.from_markup(LEGEND, style="dim")
+        yield from averages(whole, entries)
         yield from spread_over_seeds(report)
         yield from without_copies(report)
         yield _costs(whole, dict(list(groups.items())[:MOST_ENTRIES]), width)
@@ -188,13 +192,13 @@ def _cost(model: str, protocol: str, records: Sequence[Record], front: int) -> d
         "model": model,
         "protocol": protocol,
         "cells": f"{len(done)}/{len(records)}",
-        "time\n(s)": _number(sum(r.cost.seconds or 0.0 for r in done), 1) + beside if done else "",
-        "ex/s": _count(throughput(done) or 0) + beside if done else "",
-        "front": _count(front),
-        "search": _count(max((searched(r) or 0 for r in done), default=0)),
-        "params": _count(max((r.cost.parameters or 0 for r in done), default=0)),
-        "MACs": _count(max((r.cost.macs or 0 for r in done), default=0)),
-        "peak\n(MiB)": _number(max((r.cost.peak_memory_mb or 0.0 for r in done), default=0.0) or None, 0),
+        "time\n(s)": number_text(sum(r.cost.seconds or 0.0 for r in done), 1) + beside if done else "",
+        "ex/s": count_text(throughput(done) or 0) + beside if done else "",
+        "front": count_text(front),
+        "search": count_text(max((searched(r) or 0 for r in done), default=0)),
+        "params": count_text(max((r.cost.parameters or 0 for r in done), default=0)),
+        "MACs": count_text(max((r.cost.macs or 0 for r in done), default=0)),
+        "peak\n(MiB)": number_text(max((r.cost.peak_memory_mb or 0.0 for r in done), default=0.0) or None, 0),
         "device": ", ".join(dict.fromkeys(devices)),
     }
 
@@ -216,13 +220,6 @@ def _marks(report: Report) -> Iterator[Text]:
         yield Text(f"{BESIDE} another process was on the GPU: the times are too long", style="dim")
 
 
-def throughput(records: Sequence[Record]) -> float | None:
-    """Return examples per second over several cells: all examples by all seconds, not a mean of ratios."""
-    timed = [(r.n or 0, (r.n or 0) / r.cost.examples_per_s) for r in records if r.cost.examples_per_s]
-    seconds = sum(spent for _, spent in timed)
-    return sum(n for n, _ in timed) / seconds if seconds else None
-
-
 def _remarks(report: Report, records: Sequence[Record]) -> Iterator[RenderableType]:
     yield from failures(report)
     reused = [record for record in report.records if record.reused]
@@ -235,38 +232,5 @@ def _remarks(report: Report, records: Sequence[Record]) -> Iterator[RenderableTy
         why = "stopped at a cell that did not end well: " if report.run.get("status") == "stopped" else ""
         done = f"{len(report.records)} of {report.run.get('cells')} cells"
         yield Text(f"this run has not finished: {why}{done}; the same command goes on with it")
-    for note, places in _notes(records).items():
-        tasks = [task for found in places.values() for task in found]
-        if set(places) == everyone:
-            where = ", ".join(dict.fromkeys(tasks))
-        else:
-            where = "; ".join(f"{model}: {', '.join(found)}" for model, found in places.items())
-        yield Text(f"note: {printable(note)} ({where})", style="dim")
-
-
-def _notes(records: Sequence[Record]) -> dict[str, dict[str, dict[str, None]]]:
-    """Return each note with the models and tasks that it is about."""
-    notes: dict[str, dict[str, dict[str, None]]] = {}
-    for record in records:
-        primary = record.score(record.primary)
-        caveats = primary.caveat.split("; ") if primary and primary.caveat else []
-        allowed = [f"the suite allowed {word}" for word in record.trust]
-        for note in (*record.notes, *caveats, *allowed):
-            notes.setdefault(note, {}).setdefault(record.model, {})[record.task] = None
-    return notes
-
-
-def _number(value: float | None, digits: int) -> str:
-    return "" if value is None else f"{value:,.{digits}f}"
-
-
-def _count(value: float) -> str:
-    """Return a count as people say it.
-
-    >>> _count(22_713_216), _count(41_234), _count(1_234), _count(0)
-    ('22.7 M', '41.2 k', '1,234', '')
-    """
-    for size, unit in ((1e9, "G"), (1e6, "M"), (1e4, "k")):
-        if value >= size:
-            return f"{value / (1e3 if unit == 'k' else size):.1f} {unit}"
-    return f"{value:,.0f}" if value else ""
+    for note, places in notes_of(records).items():
+        yield Text(f"note: {printable(note)} ({where_of(places, everyone)})", style="dim")

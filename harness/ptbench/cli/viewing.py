@@ -55,14 +55,16 @@ def report_command(runs: tuple[Path, ...], reporters: tuple[str, ...], as_json: 
     """Draw the tables of RUNS (folders results/<suite>/<run>) again and write their reports anew."""
     from ptbench import store
     from ptbench.catalog import load_catalog
-    from ptbench.runner.conduct import rank, write_reports
+    from ptbench.runner.conduct import write_reports
+    from ptbench.runner.ranking import rank
 
     catalog = load_catalog()
     warnings: list[str] = []
     for run in runs:
         report = store.read_report(run)
         if report.run.get("status") == "running":  # or killed: nobody compared what is finished
-            report = replace(report, standings=tuple(rank(run, report.records, catalog)))
+            found = rank(run, report.records, catalog)
+            report = replace(report, standings=found.standings, averages=found.averages)
         written = write_reports(report, catalog, reporters, warnings.append)
         show_report(report, as_json, "\n".join(f"wrote {path}" for path in written))
     for warning in warnings:

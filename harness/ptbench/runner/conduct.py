@@ -13,25 +13,23 @@ from typing import Any
 from ptbench import journal, store
 from ptbench.cache import Cache
 from ptbench.catalog import Catalog
-from ptbench.data import Predictions
 from ptbench.environment import installed_versions, snapshot
 from ptbench.errors import PtbenchError, one_line
 from ptbench.executors import SERIAL
 from ptbench.failures import new_record
 from ptbench.jobs import WorkerSpec
-from ptbench.model import Capability
-from ptbench.offers import FileMetric, Metric, Reporter, SumMetric, TableMetric
-from ptbench.records import Record, Report, Standing, Status
+from ptbench.offers import Reporter
+from ptbench.records import Record, Report, Status
 from ptbench.runlog import RunLog
 from ptbench.runner.estimates import make_jobs
 from ptbench.runner.execution import Execution
 from ptbench.runner.inspecting import conduct_inspections
 from ptbench.runner.plan import Plan, PlannedCell, settled_identity
+from ptbench.runner.ranking import rank
 from ptbench.runner.timing import Timing
 from ptbench.runner.watching import Watcher, Watchers
 from ptbench.schedule import Schedule
 from ptbench.slots import find_slots
-from ptbench.statistics.standing import standings
 from ptbench.workload import Workload
 
 EVALUATOR = "ptbench.evaluate:make_evaluator"
@@ -134,16 +132,18 @@ def _conclude(
 
     with timing.mark("standings"):
         found = rank(folder, records, catalog)
-        write(store.STANDINGS, found)
+        write(store.STANDINGS, found.standings)
+        write(store.AVERAGES, found.averages)
     write(store.RUN, {**facts, "timing": timing.summary()})
-    report = Report({**facts, "timing": timing.summary()}, tuple(records), tuple(found), folder)
+    told = {**facts, "timing": timing.summary()}
+    report = Report(told, tuple(records), found.standings, folder, found.averages)
     with suppress(PtbenchError):
         report = store.read_report(folder)
     with timing.mark("reports"):
         write_reports(report, catalog, reporters, watchers.report_failed)
     facts["timing"] = timing.summary()
     write(store.RUN, facts)
-    return replace(report, run=facts, standings=tuple(found))
+    return replace(report, run=facts, standings=found.standings, averages=found.averages)
 
 
 def _why(error: OSError) -> str:
@@ -175,45 +175,6 @@ def _workload(
         versions=installed_versions(),
         options=execution.options,
     )
-
-
-def rank(folder: Path, records: Sequence[Record], catalog: Catalog) -> list[Standing]:
-    """Compare, for each task and metric, every model under every protocol with the best of them.
-
-    One of whose seeds some did not end well is left out: a mean over the others would hide that.
-    """
-    broken = {(r.task, r.model, r.label) for r in records if r.status is not Status.OK}
-    done = [record for record in records if (record.task, record.model, record.label) not in broken]
-    found: list[Standing] = []
-    for task in dict.fromkeys(record.task for record in done):
-        here = [record for record in done if record.task == task]
-        for name in dict.fromkeys(score.metric for record in here for score in record.scores):
-            metric = catalog.metric(name)
-            columns = ("target", *metric.columns)  # no more: scores of many labels and models are gibibytes
-            predictions = {r.cell: store.read_runs(folder / r.files[0], columns) for r in here}
-            scored = [r for r in here if (score := r.score(name)) and score.interval != "none"]
-            honest = [r for r in scored if r.capability != Capability.PEEK]
-            found += _rank(task, metric, honest, predictions)
-            peeked = [r for r in scored if r.capability == Capability.PEEK]
-            for standing in _rank(task, metric, peeked, predictions):
-                found.append(replace(standing, best=False, tied=False))  # it is no rival of anybody
-    return found
-
-
-def _rank(
-    task: str,
-    metric: Metric | FileMetric,
-    records: Sequence[Record],
-    predictions: Mapping[str, Sequence[Predictions]],
-) -> list[Standing]:
-    entries: dict[tuple[str, str], list[Predictions]] = {}
-    names: dict[tuple[str, str], list[tuple[int, int]]] = {}
-    for record in sorted(records, key=lambda record: record.seed):
-        key, runs = (record.model, record.label), predictions[record.cell]
-        entries.setdefault(key, []).extend(runs)
-        names.setdefault(key, []).extend((record.seed, draw) for draw in range(len(runs)))
-    assert isinstance(metric, SumMetric | TableMetric)
-    return standings(task, metric, entries, names=names) if entries else []
 
 
 def write_reports(

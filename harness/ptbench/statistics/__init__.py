@@ -1,6 +1,8 @@
 """Statistics: how sure a score is, and who is really better than whom.
 
 `intervals`: the interval of one score. `jackknife`: how much each example moves a score, from which all
-else follows. `paired`: two sides on the same examples. `standing` and `ranks`: many models. `multiple`: many
-questions at once. Arrays and plain numbers in, plain numbers out; nothing here reads a file.
+else follows. `pairs`: all differences between models on the same examples; `paired`: of two sides;
+`power`: what they could have shown. `standing` and `ranks`: many models. `averages`: over tasks. `multiple`:
+many questions at once. `beta` and `student`: tails and quantiles. Arrays and plain numbers in, plain numbers
+out; nothing here reads a file.
 """

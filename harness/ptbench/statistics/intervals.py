@@ -1,21 +1,37 @@
-"""Intervals for the score of one cell: Wilson's for proportions, else a bootstrap over examples, seeded."""
+"""The interval of one score: Wilson's for proportions, else the jackknife's, or a bootstrap's."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from statistics import NormalDist
+from typing import NamedTuple
 
 import numpy as np
 
 from ptbench.data import Predictions
-from ptbench.offers import SumMetric, TableMetric
+from ptbench.offers import Proportion, SumMetric, TableMetric
 from ptbench.records import Score
-from ptbench.statistics.resampling import distinct, evaluate, flaw, function, interval, narrow, once, resample
+from ptbench.statistics.jackknife import contributions, freedom, standard_error, units
+from ptbench.statistics.resampling import (
+    bootstrap,
+    distinct,
+    evaluate,
+    flaw,
+    function,
+    in_order,
+    narrow,
+    once,
+)
+from ptbench.statistics.resampling import interval as percentiles
+from ptbench.statistics.student import t_quantile
 
 RESAMPLES = 1_000
 """Between seeds an end of the interval then moves by 4 % of the half-width (standard deviation, measured;
 2,000: 3 %; 10,000: 1.3 %), which no table shows; the cost is proportional."""
+
+SHARE = Proportion(lambda sums: (sums[..., 0], sums[..., 1]))
+"""Of metrics whose rows are (hit, 1)."""
 
 
 def wilson(hits: float, n: int, confidence: float = 0.95) -> tuple[float, float]:
@@ -38,42 +54,85 @@ def wilson(hits: float, n: int, confidence: float = 0.95) -> tuple[float, float]
     return (0.0 if hits == 0 else centre - half), (1.0 if hits == n else centre + half)
 
 
+@np.errstate(all="ignore")  # an end may be infinitely far on its scale
+def t_interval(
+    value: float, error: float, freedom: float, bounds: tuple[float, float] = (-math.inf, math.inf)
+) -> tuple[float, float]:
+    """Return Student's 95 % interval, made where the bounds are infinitely far and taken back from there.
+
+    Between two bounds that scale is the logit of the place between them (for -1 and 1 it is Fisher's z,
+    doubled), beside one bound the logarithm of the distance to it; the standard error goes there by the delta
+    method. On it an estimate is more nearly normal, and no interval leaves the bounds. NaN without an error,
+    or on a bound.
+
+    >>> low, high = t_interval(0.9, 0.03, math.inf, (0, 1))
+    >>> round(low, 3), round(high, 3)
+    (0.824, 0.945)
+    """
+    below, above = value - bounds[0], bounds[1] - value
+    if not (error > 1e-12 * abs(value) and below > 0 and above > 0):
+        return math.nan, math.nan
+    shift = t_quantile(freedom) * error * np.array([-1.0, 1.0])
+    if math.isinf(below) and math.isinf(above):
+        ends = value + shift
+    elif math.isinf(above):
+        ends = bounds[0] + below * np.exp(shift / below)
+    elif math.isinf(below):
+        ends = bounds[1] - above * np.exp(-shift / above)
+    else:
+        odds = below / above * np.exp(shift / below + shift / above)
+        ends = bounds[0] + (bounds[1] - bounds[0]) / (1 + 1 / odds)
+    return float(ends[0]), float(ends[1])
+
+
+def scores(metrics: Iterable[SumMetric | TableMetric], predictions: Predictions) -> list[Score]:
+    """Return `score` of several metrics, for which the examples are put in order once."""
+    table = in_order(predictions)
+    return [score(metric, table) for metric in metrics]
+
+
 @np.errstate(all="ignore")  # 0/0 is how a metric says that it is undefined
 def score(
     metric: SumMetric | TableMetric, predictions: Predictions, *, seed: int = 0, resamples: int = RESAMPLES
 ) -> Score:
-    """Return the value of a metric with its 95 % interval.
+    """Return the value of a metric with its 95 % interval, by the first of these that applies.
 
-    Proportions get Wilson's interval, all others the percentile bootstrap over examples (Efron and
-    Tibshirani 1993, chapter 13). What is undefined is NaN, and the caveat says why: a value, or an
-    interval for which more than 5 % of the resamples were undefined or all of them were equal.
+    - ``wilson``: a proportion, or what grows with one, has Wilson's interval.
+    - ``bootstrap``, if the metric asks for it: the percentile bootstrap, seeded (Efron and Tibshirani 1993,
+      chapter 13). NaN where more than 5 % of the resamples were undefined or all of them were equal.
+    - ``jackknife``: `t_interval` with the jackknife's standard error and Satterthwaite's degrees of freedom.
+      NaN where the metric is undefined without one of the examples, or where none of them moves it.
+
+    Examples of one cluster are left out, and resampled, together. Proportions then have the jackknife's
+    interval; where no cluster moves them, Wilson's with as many trials as there are clusters. What is
+    undefined is NaN, and the caveat says why.
 
     Raises:
         DataError: The predictions lack a column that the metric reads.
     """
     table = narrow(metric, predictions)
-    n = len(table)
-    kind = metric.interval if isinstance(metric, SumMetric) else "bootstrap"
-
-    def result(value: float, ends: tuple[float, float], *caveats: str | None) -> Score:
-        caveat = "; ".join(filter(None, caveats))
-        return Score(metric.name, value, *ends, n, metric.higher_is_better, kind, caveat)
-
-    if problem := flaw(table):
-        return result(math.nan, (math.nan, math.nan), problem)
-    rows, counts, _ = distinct(table)
-    measure = function(metric, rows)
-    value = evaluate(measure, counts)
-    caveat = metric.caveat(table)
-    if math.isnan(value):
-        return result(value, (value, value), caveat or "the metric is undefined for these predictions")
-    if kind == "wilson":
-        return result(value, wilson(min(value, 1.0) * n, n), caveat)
-    if n == 1:
-        return result(value, (math.nan, math.nan), caveat, "one example gives no interval")
-    draws = np.concatenate([measure(weights) for weights in resample(counts, seed, resamples)])
-    low, high, problem = interval(draws, value)
-    return result(value, (low, high), caveat, problem)
+    clusters = None if table.clusters is None else len(set(table.clusters))
+    value, caveat = math.nan, flaw(table)
+    found = _Found(by=_method(metric, clusters))
+    if not caveat:
+        rows, counts, _ = distinct(table)
+        value = evaluate(function(metric, rows), counts)
+        caveat = metric.caveat(table) or ""
+        if not math.isnan(value):
+            found = _interval(metric, table, value, seed, resamples)
+        elif not caveat:
+            caveat = "the metric is undefined for these predictions"
+    return Score(
+        metric.name,
+        value,
+        found.low,
+        found.high,
+        len(table),
+        metric.higher_is_better,
+        found.by,
+        "; ".join(filter(None, (caveat, found.problem))),
+        clusters=clusters,
+    )
 
 
 @np.errstate(all="ignore")
@@ -81,3 +140,58 @@ def values_of(metric: SumMetric | TableMetric, runs: Sequence[Predictions]) -> l
     """Return the value of a metric for each run; NaN where it is undefined."""
     tables = [narrow(metric, run) for run in runs]
     return [math.nan if flaw(run) else evaluate(function(metric, run), once(run)) for run in tables]
+
+
+class _Found(NamedTuple):
+    by: str
+    low: float = math.nan
+    high: float = math.nan
+    problem: str = ""
+
+
+def _proportion(metric: SumMetric | TableMetric) -> Proportion | None:
+    if not isinstance(metric, SumMetric):
+        return None
+    return metric.proportion or (SHARE if metric.interval == "wilson" else None)
+
+
+def _method(metric: SumMetric | TableMetric, clusters: int | None) -> str:
+    if _proportion(metric):
+        return "wilson" if clusters is None else "jackknife"
+    return metric.interval
+
+
+def _interval(
+    metric: SumMetric | TableMetric, table: Predictions, value: float, seed: int, resamples: int
+) -> _Found:
+    unit = units(table)
+    g, what = int(unit.max()) + 1, "example" if table.clusters is None else "cluster"
+    by = _method(metric, None if table.clusters is None else g)
+    if by == "wilson":
+        return _by_wilson(metric, table)
+    if g == 1:
+        return _Found(by, problem=f"one {what} gives no interval")
+    if by == "bootstrap":
+        return _Found(by, *percentiles(bootstrap(metric, table, unit, seed, resamples), value))
+    moved = contributions(metric, table)
+    if lost := int(np.isnan(moved).sum()):
+        return _Found(
+            by, problem=f"the interval is undefined, as is the metric without any of {lost} {what}s"
+        )
+    low, high = t_interval(value, standard_error(moved), freedom(moved), metric.bounds)
+    if not math.isnan(low):
+        return _Found(by, low, high)
+    if _proportion(metric):
+        return _by_wilson(metric, table, g)
+    return _Found(by, problem=f"the interval is undefined, as no {what} moves the value")
+
+
+def _by_wilson(metric: SumMetric | TableMetric, table: Predictions, trials: int | None = None) -> _Found:
+    """Return Wilson's interval, as if of so many trials, carried over to the value."""
+    proportion = _proportion(metric)
+    assert isinstance(metric, SumMetric)
+    assert proportion is not None
+    rows, counts, _ = distinct(table)
+    hits, n = (float(count) for count in proportion.counts(counts @ metric.rows(rows)))
+    low, high = wilson(hits, round(n)) if trials is None else wilson(hits / n * trials, trials)
+    return _Found("wilson", proportion.value(low), proportion.value(high))

@@ -10,13 +10,15 @@ error of a difference is that of the differences of their contributions: pairing
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ptbench.data import Predictions
 from ptbench.offers import Floats, SumMetric, TableMetric
-from ptbench.statistics.resampling import CHUNK, distinct
+from ptbench.statistics.resampling import CACHED, CHUNK, distinct
 
 BLOCKS = 400
 """Units that are left out one by one where each costs a computation of the whole metric. With g of them a
@@ -47,17 +49,19 @@ def contributions(metric: SumMetric | TableMetric, table: Predictions) -> Floats
     undefined without a unit.
     """
     if isinstance(metric, TableMetric):
+        if metric.moves is not None and table.clusters is None:
+            return np.asarray(metric.moves(table))
         return _left_out_by_weights(metric, table)
     if table.clusters is None:
         kinds, counts, kind = distinct(table)
-        rows = metric.rows(kinds)
-        return _left_out(metric, np.asarray(counts @ rows, dtype=np.float64), rows, len(table))[kind]
+        whole = sum(counts[part] @ rows for part, rows in _rows(metric, kinds))
+        return _left_out(metric, np.asarray(whole), _rows(metric, kinds), len(table))[kind]
     unit = units(table)
     g = int(unit.max()) + 1
-    rows = metric.rows(table)
-    sums: Floats = np.zeros((g, rows.shape[1]))
-    np.add.at(sums, unit, rows)
-    return _left_out(metric, sums.sum(axis=0), sums, g)
+    sums: Floats = np.zeros((g, metric.rows(table.take([0])).shape[1]))
+    for part, rows in _rows(metric, table):
+        np.add.at(sums, unit[part], rows)
+    return _left_out(metric, sums.sum(axis=0), iter([(slice(0, g), sums)]), g)
 
 
 def standard_error(moved: Floats) -> float:
@@ -66,10 +70,42 @@ def standard_error(moved: Floats) -> float:
     return float(np.std(moved, ddof=1)) / math.sqrt(g) if g > 1 else math.nan
 
 
-def _left_out(metric: SumMetric, whole: Floats, rows: Floats, g: int) -> Floats:
+def freedom(moved: Floats) -> float:
+    """Return the degrees of freedom of that standard error: g - 1, or fewer where few units move much.
+
+    Satterthwaite's (1946, Biometrics Bulletin 2): twice the squared mean of the variance's estimate over the
+    variance of that estimate, which is ``kurtosis / g - (g - 3) / (g (g - 1))`` of it. A normal's kurtosis of
+    3 gives g - 1; five positives among a hundred examples, which alone decide an area under the curve, give
+    about five, however many negatives there are.
+    """
+    g = len(moved)
+    squares = (moved - np.mean(moved)) ** 2
+    if g < 2 or not (variance := float(np.mean(squares))) > 0:
+        return math.nan
+    return float(freedom_at(np.mean((squares / variance) ** 2), g))
+
+
+def freedom_at(kurtosis: Any, g: int) -> Floats:
+    """Return `freedom` of g contributions with this kurtosis."""
+    spread = np.maximum(kurtosis / g - (g - 3) / (g * (g - 1)), 2 / g**2)
+    return np.asarray(np.minimum(g - 1.0, 2 / spread))
+
+
+def _rows(metric: SumMetric, table: Predictions) -> Iterator[tuple[slice, Floats]]:
+    """Yield what the examples add, part by part: rows of counts per label are wide."""
+    width = metric.rows(table.take([0])).shape[1]
+    step = max(1, 2 * CHUNK // (8 * max(1, width)))
+    if len(table) <= step:
+        yield slice(0, len(table)), metric.rows(table)
+        return
+    for start in range(0, len(table), step):
+        part = slice(start, min(start + step, len(table)))
+        yield part, metric.rows(table.take(range(part.start, part.stop)))
+
+
+def _left_out(metric: SumMetric, whole: Floats, parts: Iterator[tuple[slice, Floats]], g: int) -> Floats:
     value = metric.value(whole[None])[0]
-    step = max(1, CHUNK // (8 * max(1, rows.shape[1])))
-    left = [metric.value(whole - rows[start : start + step]) for start in range(0, len(rows), step)]
+    left = [metric.value(whole - rows) for _, rows in parts]
     return np.asarray((g - 1) * (value - np.concatenate(left)))
 
 
@@ -77,7 +113,7 @@ def _left_out_by_weights(metric: TableMetric, table: Predictions) -> Floats:
     unit = units(table, BLOCKS)
     g, n = int(unit.max()) + 1, len(table)
     value = metric.compute(table, np.ones((1, n)))[0]
-    step = max(1, CHUNK // (8 * n))
+    step = max(1, CACHED // (8 * n))
     left = [
         metric.compute(table, (unit != np.arange(start, min(start + step, g))[:, None]).astype(np.float64))
         for start in range(0, g, step)

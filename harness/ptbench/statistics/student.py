@@ -1,55 +1,81 @@
-"""Student's t for a mean over few runs (seeds, draws of training rows), without SciPy."""
+"""Student's t for means over few examples and few runs (seeds, draws of training rows), without SciPy."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from functools import lru_cache
+from statistics import NormalDist
+
+from ptbench.statistics.beta import t_tail
 
 
-def t_cdf(t: float, freedom: int) -> float:
-    """Return the distribution function of Student's t with whole degrees of freedom.
+def t_sf(t: float, freedom: float) -> float:
+    """Return the chance that Student's t exceeds this, for any degrees of freedom.
 
-    Abramowitz and Stegun (1964), 26.7.3 and 26.7.4: finite sums in the angle atan(t / sqrt(freedom)).
+    Far tails keep their digits, down to 1e-300; NaN from NaN.
 
-    >>> t_cdf(1.0, 1)
+    >>> round(t_sf(1.0, 1), 12)
+    0.25
+    """
+    if freedom <= 0:
+        raise ValueError(f"degrees of freedom must be more than 0; got {freedom}")
+    return float(t_tail(t, freedom))
+
+
+def t_cdf(t: float, freedom: float) -> float:
+    """Return the distribution function of Student's t.
+
+    >>> round(t_cdf(1.0, 1), 12)
     0.75
     """
-    if freedom < 1:
-        raise ValueError(f"degrees of freedom must be at least 1; got {freedom}")
-    angle = math.atan(t / math.sqrt(freedom))
-    cosine2 = math.cos(angle) ** 2
-    odd = freedom % 2
-    term, total = (math.cos(angle), 0.0) if odd else (1.0, 0.0)
-    for i in range(2 + odd, freedom + 1, 2):
-        total += term
-        term *= cosine2 * (i - 1) / i
-    between = math.sin(angle) * total
-    return (1 + (2 / math.pi * (angle + between) if odd else between)) / 2
+    return t_sf(-t, freedom)
 
 
-@lru_cache(maxsize=256)
-def t_quantile(freedom: int, confidence: float = 0.95) -> float:
-    """Return the t that a two-sided interval of this confidence reaches to.
+@lru_cache(maxsize=4096)
+def t_quantile(freedom: float, confidence: float = 0.95) -> float:
+    """Return the t that a two-sided interval of this confidence reaches to; NaN without freedom.
 
     >>> round(t_quantile(2), 4), round(t_quantile(9), 4)
     (4.3027, 2.2622)
     """
-    wanted = (1 + confidence) / 2
-    low, high = 0.0, 1.0
-    while t_cdf(high, freedom) < wanted:
-        high *= 2
-    while high - low > 1e-13 * high:
-        middle = (low + high) / 2
-        low, high = (middle, high) if t_cdf(middle, freedom) < wanted else (low, middle)
-    return (low + high) / 2
+    if not freedom > 0:
+        return math.nan
+    wanted = (1 - confidence) / 2
+    z = NormalDist().inv_cdf(1 - wanted)
+    square = z * z  # the start: Abramowitz and Stegun (1964), 26.7.5
+    t = z * (1 + ((square + 1) / 4 + ((5 * square + 16) * square + 3) / (96 * freedom)) / freedom)
+    if freedom > 1e5:  # nothing is left to be done
+        return t
+    log_c = math.lgamma((freedom + 1) / 2) - math.lgamma(freedom / 2) - math.log(freedom * math.pi) / 2
+    for _ in range(50):  # Newton's steps, tail and t on logarithmic scales: there it is nearly straight
+        tail = t_sf(t, freedom)
+        density = math.exp(log_c - (freedom + 1) / 2 * math.log1p(t * t / freedom))
+        step = math.log(tail / wanted) * tail / (density * t)
+        t *= math.exp(step)
+        if abs(step) < 1e-7:  # the next one would be its square
+            break
+    return t
 
 
-@lru_cache(maxsize=64)
-def t_strata(freedom: int, n: int) -> tuple[float, ...]:
-    """Return a sample of n values of Student's t without the noise of drawing: the middles of n strata.
+def pooled_freedom(parts: Iterable[tuple[float, float]]) -> float:
+    """Return the degrees of freedom of a sum of independent variances, each with its own.
 
-    >>> [round(t, 3) for t in t_strata(2, 4)]
-    [-1.604, -0.365, 0.365, 1.604]
+    Welch (1947), Biometrika 34, and Satterthwaite (1946), Biometrics Bulletin 2. Parts without variance add
+    nothing; infinitely many where nothing varies.
     """
-    sizes = [t_quantile(freedom, abs(2 * (i + 0.5) / n - 1)) for i in range(n)]
-    return tuple(math.copysign(t, i + 0.5 - n / 2) for i, t in enumerate(sizes))
+    kept = [(variance, freedom) for variance, freedom in parts if variance > 0]
+    total = sum(variance for variance, _ in kept)
+    return 1 / sum((variance / total) ** 2 / freedom for variance, freedom in kept) if kept else math.inf
+
+
+def cautious_freedom(parts: Iterable[tuple[float, float]]) -> float:
+    """Return the degrees of freedom of a sum of variances of which one may be known badly: few runs.
+
+    The harmonic mean, weighted by the variances. Satterthwaite's weights are these squared; where three runs
+    vary as much as many examples, or more, a test at 5 % is then wrong in up to 7.7 % of cases (simulated;
+    two runs: 12.8 %), and with these in up to 5.7 % (9.2 %).
+    """
+    kept = [(variance, freedom) for variance, freedom in parts if variance > 0]
+    total = sum(variance for variance, _ in kept)
+    return 1 / sum(variance / total / freedom for variance, freedom in kept) if kept else math.inf

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ptbench import FileMetric, Predictions, SumMetric
+from ptbench import FileMetric, Predictions, Proportion, SumMetric, safe_cell
 from ptbench_sklearn.metrics.counts import Floats, hits, one_hot, positions, proportion, ratio, split
 
 POSITIVE = 1
@@ -33,6 +33,14 @@ def _recall(sums: Floats) -> Floats:
 
 def _f1(sums: Floats) -> Floats:
     return ratio(2 * sums[..., 0], sums[..., 1] + sums[..., 2])
+
+
+HITS_OF_PREDICTED = Proportion(lambda sums: (sums[..., 0], sums[..., 1]))
+HITS_OF_ACTUAL = Proportion(lambda sums: (sums[..., 0], sums[..., 2]))
+HITS_OF_EITHER = Proportion(
+    lambda sums: (sums[..., 0], sums[..., 1] + sums[..., 2] - sums[..., 0]), lambda q: 2 * q / (1 + q)
+)
+"""F1 grows with the share q of the hits among all that is predicted or actually positive."""
 
 
 def _no_predicted(predictions: Predictions) -> str | None:
@@ -102,17 +110,12 @@ def _mcc_caveat(predictions: Predictions) -> str | None:
 def _confusion_matrix(predictions: Predictions, path: Path) -> None:
     k = len(predictions.labels)
     pairs = positions(predictions, "target") * k + positions(predictions, "prediction")
-    names = [_harmless(label) for label in predictions.labels]
+    names = [safe_cell(label) for label in predictions.labels]
     with path.open("w", encoding="utf-8", errors="backslashreplace", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(["target", *names])
         for name, counts in zip(names, np.bincount(pairs, minlength=k * k).reshape(k, k), strict=True):
             writer.writerow([name, *counts.tolist()])
-
-
-def _harmless(text: str) -> str:
-    """Return a text that no spreadsheet takes for a formula (OWASP, "CSV injection")."""
-    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text
 
 
 METRICS = (
@@ -144,6 +147,7 @@ METRICS = (
         binary=True,
         rows=_binary,
         value=_precision,
+        proportion=HITS_OF_PREDICTED,
         caveat=_no_predicted,
     ),
     SumMetric(
@@ -154,6 +158,7 @@ METRICS = (
         binary=True,
         rows=_binary,
         value=_recall,
+        proportion=HITS_OF_ACTUAL,
         caveat=_no_actual,
     ),
     SumMetric(
@@ -164,6 +169,7 @@ METRICS = (
         binary=True,
         rows=_binary,
         value=_f1,
+        proportion=HITS_OF_EITHER,
         caveat=_no_positive,
     ),
     SumMetric(

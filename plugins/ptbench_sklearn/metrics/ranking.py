@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -10,8 +11,6 @@ from numpy.typing import NDArray
 
 from ptbench import Predictions, TableMetric
 from ptbench_sklearn.metrics.counts import Floats, positions, ratio
-
-Curve = Callable[[Floats, Floats], Floats]
 
 
 def group_starts(ordered: NDArray[Any]) -> NDArray[np.intp]:
@@ -51,12 +50,65 @@ def _average_precision(positive: Floats, everything: Floats) -> Floats:
     return ratio(dot(positive, precision), positive.sum(axis=-1))
 
 
+def _auc_without(positive: Floats, everything: Floats) -> tuple[Floats, Floats]:
+    """Return the area without one positive, and without one negative, at each score."""
+    negative = everything - positive
+    outranked = np.cumsum(negative[::-1])[::-1] - negative / 2
+    outranking = np.cumsum(positive) - positive / 2
+    p, n, above = positive.sum(), negative.sum(), dot(negative, outranking)
+    return ratio(above - outranked, (p - 1) * n), ratio(above - outranking, p * (n - 1))
+
+
+def _average_precision_without(positive: Floats, everything: Floats) -> tuple[Floats, Floats]:
+    """Return average precision without one positive, and without one negative, at each score."""
+    hits, seen, p = np.cumsum(positive), np.cumsum(everything), positive.sum()
+    before = np.cumsum(positive * hits / seen) - positive * hits / seen
+
+    def left(lost: int) -> Floats:
+        """Return the value with so many positives fewer at a score, and one example."""
+        precision = ratio(hits - lost, seen - 1, undefined=0.0)
+        after = np.cumsum((positive * precision)[::-1])[::-1] - lost * precision
+        return ratio(before + after, p - lost)
+
+    return left(1), left(0)
+
+
+@dataclass(frozen=True, slots=True)
+class Curve:
+    """A value from the weights of positive and of all examples at each distinct score, the highest first."""
+
+    value: Callable[[Floats, Floats], Floats]
+    without: Callable[[Floats, Floats], tuple[Floats, Floats]]
+    """The value without one positive, and without one negative, at each score; each counts once."""
+
+    def left_out(self, scores: Floats, positive: NDArray[np.bool_]) -> Floats:
+        """Return the value without each of the examples, float64[n]; NaN where it is undefined."""
+        sums = _curve_sums(scores, positive, np.ones(len(scores)))
+        place = np.unique(-scores, return_inverse=True)[1]
+        of_positive, of_negative = self.without(*sums)
+        return np.where(positive, of_positive[place], of_negative[place])
+
+
+AUC = Curve(_auc, _auc_without)
+AVERAGE_PRECISION = Curve(_average_precision, _average_precision_without)
+
+
 def _binary(curve: Curve) -> Callable[[Predictions, Floats], Floats]:
     def compute(predictions: Predictions, weights: Floats) -> Floats:
         scores = np.asarray(predictions["scores"], dtype=np.float64)[:, 1]
-        return curve(*_curve_sums(scores, positions(predictions, "target") == 1, weights))
+        return curve.value(*_curve_sums(scores, positions(predictions, "target") == 1, weights))
 
     return compute
+
+
+def _binary_moves(curve: Curve) -> Callable[[Predictions], Floats]:
+    def moves(predictions: Predictions) -> Floats:
+        scores = np.asarray(predictions["scores"], dtype=np.float64)[:, 1]
+        positive = positions(predictions, "target") == 1
+        value = curve.value(*_curve_sums(scores, positive, np.ones(len(scores))))
+        return (len(scores) - 1) * (value - curve.left_out(scores, positive))
+
+    return moves
 
 
 def _over_labels(curve: Curve) -> Callable[[Predictions, Floats], Floats]:
@@ -68,12 +120,29 @@ def _over_labels(curve: Curve) -> Callable[[Predictions, Floats], Floats]:
         total = np.zeros(weights.shape[:-1])
         defined = np.zeros(weights.shape[:-1])
         for label in np.unique(target):
-            value = curve(*_curve_sums(scores[:, label], target == label, weights))
+            value = curve.value(*_curve_sums(scores[:, label], target == label, weights))
             total += np.nan_to_num(value)
             defined += ~np.isnan(value)
         return ratio(total, defined)
 
     return compute
+
+
+def _over_labels_moves(curve: Curve) -> Callable[[Predictions], Floats]:
+    value_of = _over_labels(curve)
+
+    def moves(predictions: Predictions) -> Floats:
+        scores = np.asarray(predictions["scores"], dtype=np.float64)
+        target = positions(predictions, "target")
+        n = len(target)
+        total, defined = np.zeros(n), np.zeros(n)
+        for label in np.unique(target):
+            left = curve.left_out(scores[:, label], target == label)
+            total += np.nan_to_num(left)
+            defined += ~np.isnan(left)
+        return (n - 1) * (value_of(predictions, np.ones(n)) - ratio(total, defined))
+
+    return moves
 
 
 def _auc_caveat(predictions: Predictions) -> str | None:
@@ -102,17 +171,19 @@ def _ovr_precision_caveat(predictions: Predictions) -> str | None:
 def _metric(
     name: str,
     description: str,
-    compute: Callable[[Predictions, Floats], Floats],
+    curve: Curve,
     caveat: Callable[[Predictions], str | None],
 ) -> TableMetric:
+    binary = not name.endswith("_ovr")
     return TableMetric(
         name=name,
         description=description,
         higher_is_better=True,
         target="label",
         columns=("scores",),
-        binary=not name.endswith("_ovr"),
-        compute=compute,
+        binary=binary,
+        compute=_binary(curve) if binary else _over_labels(curve),
+        moves=_binary_moves(curve) if binary else _over_labels_moves(curve),
         caveat=caveat,
     )
 
@@ -121,25 +192,25 @@ METRICS = (
     _metric(
         "roc_auc",
         "Chance that a positive example scores above a negative one (positive: the second label).",
-        _binary(_auc),
+        AUC,
         _auc_caveat,
     ),
     _metric(
         "roc_auc_ovr",
         "Mean over the labels of the area under the ROC curve, one label against the rest.",
-        _over_labels(_auc),
+        AUC,
         lambda predictions: _auc_caveat(predictions) or _left_out(predictions),
     ),
     _metric(
         "average_precision",
         "Precision averaged over the steps in recall (positive: the second label).",
-        _binary(_average_precision),
+        AVERAGE_PRECISION,
         _precision_caveat,
     ),
     _metric(
         "average_precision_ovr",
         "Mean over the labels of the average precision, one label against the rest.",
-        _over_labels(_average_precision),
+        AVERAGE_PRECISION,
         _ovr_precision_caveat,
     ),
 )

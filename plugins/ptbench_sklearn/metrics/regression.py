@@ -8,6 +8,7 @@ measure from its median, an element that is never far from the mean and makes co
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -56,20 +57,48 @@ def _spread(squares: Floats, total: Floats, n: Floats) -> Floats:
     return np.where(spread > NEGLIGIBLE * squares, spread, 0.0)
 
 
-def _r2(predictions: Predictions, weights: Floats) -> Floats:
+@dataclass(frozen=True, slots=True)
+class Moments:
+    """A value from sums of rows that are measured from the median."""
+
+    rows: Callable[[Predictions], Floats]
+    value: Callable[[Floats], Floats]
+
+    def compute(self, predictions: Predictions, weights: Floats) -> Floats:
+        """Return the value under weights float64[..., n]."""
+        return self.value(weights @ self.rows(predictions))
+
+    def moves(self, predictions: Predictions) -> Floats:
+        """Return n - 1 times the value less the one without each example."""
+        rows = self.rows(predictions)
+        whole = rows.sum(axis=0)
+        return (len(rows) - 1) * (self.value(whole) - self.value(whole - rows))
+
+
+def _r2_rows(predictions: Predictions) -> Floats:
     target, unit = _centred(_numbers(predictions, "target"))
     errors = _errors(predictions) / unit
-    columns = np.stack([np.ones(len(target)), target, target**2, errors**2], axis=1)
-    n, total, squares, error = np.moveaxis(weights @ columns, -1, 0)
+    return np.stack([np.ones(len(target)), target, target**2, errors**2], axis=1)
+
+
+def _r2(sums: Floats) -> Floats:
+    n, total, squares, error = np.moveaxis(sums, -1, 0)
     return 1 - ratio(error, _spread(squares, total, n))
 
 
-def _pearson(predictions: Predictions, weights: Floats) -> Floats:
+def _pearson_rows(predictions: Predictions) -> Floats:
     x, y = (_centred(_numbers(predictions, column))[0] for column in ("target", "prediction"))
-    columns = np.stack([np.ones(len(x)), x, y, x * x, y * y, x * y], axis=1)
-    n, sx, sy, sxx, syy, sxy = np.moveaxis(weights @ columns, -1, 0)
+    return np.stack([np.ones(len(x)), x, y, x * x, y * y, x * y], axis=1)
+
+
+def _pearson(sums: Floats) -> Floats:
+    n, sx, sy, sxx, syy, sxy = np.moveaxis(sums, -1, 0)
     spread = np.sqrt(_spread(sxx, sx, n)) * np.sqrt(_spread(syy, sy, n))
     return np.clip(ratio(sxy - ratio(sx * sy, n), spread), -1, 1)
+
+
+R2 = Moments(_r2_rows, _r2)
+PEARSON = Moments(_pearson_rows, _pearson)
 
 
 def _midranks(values: Floats, weights: Floats) -> tuple[Floats, Floats]:
@@ -92,6 +121,29 @@ def _spearman(predictions: Predictions, weights: Floats) -> Floats:
     x, sxx = _midranks(_numbers(predictions, "target"), weights)
     y, syy = _midranks(_numbers(predictions, "prediction"), weights)
     return np.clip(ratio(dot(weights, x, y), np.sqrt(sxx) * np.sqrt(syy)), -1, 1)
+
+
+def _ahead(values: Floats, amounts: Floats) -> Floats:
+    """Return for each row half of the amounts at larger values less half of those at smaller ones."""
+    distinct, place = np.unique(values, return_inverse=True)
+    tied = np.bincount(place, weights=amounts, minlength=len(distinct))
+    upto = np.cumsum(tied)
+    return np.asarray(((upto[-1] - 2 * upto + tied) / 2)[place])
+
+
+def _spearman_moves(predictions: Predictions) -> Floats:
+    """Return n times the derivative by the weight of each row, which moves its own rank and all others.
+
+    A rank about the mean is half the weight of the smaller values less half that of the larger; the variance
+    under ties (Kendall) has the derivative that follows from that.
+    """
+    target, prediction = _numbers(predictions, "target"), _numbers(predictions, "prediction")
+    once = np.ones(len(target))
+    (x, sxx), (y, syy) = (_midranks(values, once) for values in (target, prediction))
+    covariance, root = dot(x, y), np.sqrt(sxx * syy)
+    by_rank = x * y + _ahead(target, y) + _ahead(prediction, x)
+    by_x, by_y = (r * r + 2 * _ahead(values, r) for r, values in ((x, target), (y, prediction)))
+    return len(once) * ratio(by_rank - covariance * (by_x / sxx + by_y / syy) / 2, root)
 
 
 def _constant(*columns: str) -> Callable[[Predictions], str | None]:
@@ -117,7 +169,11 @@ def _error_metric(
 
 
 def _table_metric(
-    name: str, description: str, compute: Callable[[Predictions, Floats], Floats], *constant: str
+    name: str,
+    description: str,
+    compute: Callable[[Predictions, Floats], Floats],
+    moves: Callable[[Predictions], Floats],
+    *constant: str,
 ) -> TableMetric:
     return TableMetric(
         name=name,
@@ -125,6 +181,7 @@ def _table_metric(
         higher_is_better=True,
         target="number",
         compute=compute,
+        moves=moves,
         caveat=_constant(*constant),
     )
 
@@ -134,10 +191,26 @@ METRICS = (
     _error_metric("rmse", "Root of the mean squared error, in units of the target.", _squared, _rmse),
     _error_metric("mae", "Mean absolute error, in units of the target.", _absolute),
     _table_metric(
-        "r2", "Share of the target's variance that is explained; below 0 is possible.", _r2, "target"
+        "r2",
+        "Share of the target's variance that is explained; below 0 is possible.",
+        R2.compute,
+        R2.moves,
+        "target",
     ),
-    _table_metric("pearson", "Pearson's correlation coefficient.", _pearson, "target", "prediction"),
     _table_metric(
-        "spearman", "Spearman's rank correlation, midranks for ties.", _spearman, "target", "prediction"
+        "pearson",
+        "Pearson's correlation coefficient.",
+        PEARSON.compute,
+        PEARSON.moves,
+        "target",
+        "prediction",
+    ),
+    _table_metric(
+        "spearman",
+        "Spearman's rank correlation, midranks for ties.",
+        _spearman,
+        _spearman_moves,
+        "target",
+        "prediction",
     ),
 )

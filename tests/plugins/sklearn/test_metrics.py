@@ -10,6 +10,7 @@ import subprocess
 import sys
 import warnings
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -308,13 +309,55 @@ def test_a_row_depends_on_its_own_example_alone(metric: Any) -> None:
 
 
 @pytest.mark.parametrize("metric", NUMBERS, ids=lambda metric: metric.name)
-def test_every_metric_has_an_interval_around_its_value(metric: Any) -> None:
-    found = score(metric, _sample(metric, np.random.default_rng(4), 200))
+@pytest.mark.parametrize("clusters", [None, 50])
+def test_every_metric_has_an_interval_around_its_value(metric: Any, clusters: int | None) -> None:
+    sample = _sample(metric, np.random.default_rng(4), 200)
+    if clusters:
+        sample = replace(sample, clusters=[f"c{i % clusters}" for i in range(200)])
+    found = score(metric, sample)
     assert found.ci_low < found.ci_high
-    if metric.name != "ece":  # resampling adds noise to every bin, and noise only adds to the error
-        assert found.ci_low <= found.value <= found.ci_high
-        told = "always 1: there are 4 labels for 5 guesses" if metric.name == "top5_accuracy" else ""
-        assert found.caveat == told
+    assert metric.bounds[0] <= found.ci_low <= found.value <= found.ci_high <= metric.bounds[1]
+    told = "always 1: there are 4 labels for 5 guesses" if metric.name == "top5_accuracy" else ""
+    assert (found.caveat, found.clusters) == (told, clusters)
+
+
+@pytest.mark.parametrize("metric", NUMBERS, ids=lambda metric: metric.name)
+def test_the_interval_is_about_the_bootstraps(metric: Any) -> None:
+    """On many examples all good intervals agree; `ece` resampled is biased, but spreads alike."""
+    sample = _sample(metric, np.random.default_rng(6), 800)
+    drawn = score(replace(metric, interval="bootstrap", **_no_proportion(metric)), sample, resamples=2_000)
+    found = score(metric, sample)
+    if metric.name != "top5_accuracy":
+        assert found.half_width == pytest.approx(drawn.half_width, rel=0.15 if metric.name == "ece" else 0.08)
+
+
+def _no_proportion(metric: Any) -> dict[str, None]:
+    return {"proportion": None} if isinstance(metric, SumMetric) else {}
+
+
+MOVES = [metric for metric in NUMBERS if isinstance(metric, TableMetric)]
+
+
+@pytest.mark.parametrize("metric", MOVES, ids=lambda metric: metric.name)
+@pytest.mark.parametrize("n", [20, 300])
+def test_moves_are_what_leaving_out_each_example_gives(metric: TableMetric, n: int) -> None:
+    sample = _sample(metric, np.random.default_rng(n), n)
+    assert metric.moves is not None
+    value = metric.compute(sample, np.ones(n))
+    by_hand = (n - 1) * (value - metric.compute(sample, 1 - np.eye(n)))
+    # Spearman's leave out how an example's two ranks move together, a share of 1 / n.
+    near = 2 / n * np.abs(by_hand).max() if metric.name == "spearman" else 1e-9
+    assert metric.moves(sample) == pytest.approx(by_hand, abs=near)
+
+
+@pytest.mark.parametrize("name", ["roc_auc", "average_precision"])
+def test_without_the_only_positive_there_is_no_interval(name: str) -> None:
+    metric = BY_NAME[name]
+    assert isinstance(metric, TableMetric)
+    found = score(metric, of_scores([0, 1, 0, 0], positive(0.1, 0.6, 0.7, 0.2)))
+    assert not math.isnan(found.value)
+    assert math.isnan(found.ci_low)
+    assert found.caveat == "the interval is undefined, as is the metric without any of 1 examples"
 
 
 # Where a metric is undefined or a convention speaks, it says so
@@ -462,7 +505,7 @@ def test_every_metric_has_a_row_in_the_document() -> None:
             assert cells[2] == "file"
             continue
         assert cells[2] == ("higher" if metric.higher_is_better else "lower"), metric.name
-        interval = metric.interval if isinstance(metric, SumMetric) else "bootstrap"
+        interval = "wilson" if isinstance(metric, SumMetric) and metric.proportion else metric.interval
         shape = "sums" if isinstance(metric, SumMetric) else "table"
         assert cells[4] == f"{interval}, {shape}", metric.name
 

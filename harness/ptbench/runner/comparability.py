@@ -1,0 +1,154 @@
+"""Whether two sides are about the same thing, and what else is not the same about them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from itertools import zip_longest
+from typing import Any
+
+from ptbench.cellidentity import changes
+from ptbench.offers import SumMetric, TableMetric
+from ptbench.records import Record
+from ptbench.report import halved
+from ptbench.runner.sides import Entry, Loaded
+from ptbench.statistics.examples import same_examples
+from ptbench.statistics.intervals import values_of
+from ptbench.statistics.resampling import narrow
+
+ALLOWANCES = ("data", "preprocessing", "metrics")
+"""What a caller may ask to be compared all the same: other digests of the data or of the preprocessing, and
+scores that another version of a metric gave."""
+SAME = 1e-9
+"""Relative; the sums of a metric may be added in another order on another machine."""
+OF_MODEL = ("model", "weights", "preprocessing", "code of provider")
+OF_PROTOCOL = ("protocol", "code of protocol")
+
+
+def refusal_of_metrics(a: Entry, b: Entry) -> str:
+    """Return why the metrics of two sides forbid to compare them; empty where they do not."""
+    if a.primary != b.primary:
+        return f"the primary metric changed ({a.primary or 'none'} -> {b.primary or 'none'})"
+    if not a.primary:
+        return "the task has no metric that is a number"
+    before, now = _directions(a), _directions(b)
+    if turned := [name for name in before if name in now and before[name] != now[name]]:
+        return f"the direction of {turned[0]} changed"
+    return ""
+
+
+def refusal_of_digests(a: Entry, b: Entry, allow: Collection[str]) -> str:
+    """Return why the digests of data and preprocessing do, where that is not allowed; or nothing."""
+    if "data" not in allow and _differ(a, b, "data"):
+        return "the data changed: inputs, or rows to train on, are not those of before"
+    same_model = a.model == b.model and {r.reference for r in a.records} == {r.reference for r in b.records}
+    if (
+        "preprocessing" not in allow
+        and same_model
+        and not _differ(a, b, "weights")
+        and _differ(a, b, "preprocessing")
+    ):
+        return "the preprocessing changed, of the same weights"
+    return ""
+
+
+def refusal_of_examples(metric: SumMetric | TableMetric, a: Loaded, b: Loaded) -> str:
+    """Return why the predictions of two sides forbid to compare them; empty where they do not."""
+    first, other = narrow(metric, a.runs[0]), narrow(metric, b.runs[0])
+    if first.labels != other.labels:
+        return f"the labels differ ({len(first.labels)} and {len(other.labels)}, or in another order)"
+    before, now = set(first.ids), set(other.ids)
+    if before != now or len(first) != len(other):
+        return (
+            f"other examples: {len(before & now)} in common, {len(before - now)} only in A, "
+            f"{len(now - before)} only in B"
+        )
+    if not same_examples([narrow(metric, run) for run in (*a.runs, *b.runs)]):
+        return "other examples: the same ids have other targets"
+    return ""
+
+
+def refusal_of_version(metric: SumMetric | TableMetric, side: Loaded, name: str) -> str:
+    """Return that the installed metric does not reproduce what the records of a side say, or nothing."""
+    for record, tables in zip(side.entry.records, side.tables, strict=True):
+        score = record.score(metric.name)
+        values = values_of(metric, tables)
+        value = math.fsum(values) / len(values)
+        if score is None or (math.isnan(score.value) and math.isnan(value)):
+            continue
+        if not math.isclose(value, score.value, rel_tol=SAME, abs_tol=1e-12):
+            return (
+                f"{metric.name} of {name} was scored by another version of the metric "
+                f"({score.value:.6g} then, {value:.6g} by the one installed)"
+            )
+    return ""
+
+
+def differing_parts(a: Entry, b: Entry) -> tuple[str, ...]:
+    """Return what else is not the same about two sides, a few words each.
+
+    What belongs to the model is left out where the models are two, and so it is with protocols.
+    """
+    skipped = (OF_MODEL if a.model != b.model else ()) + (OF_PROTOCOL if a.label != b.label else ())
+    told = (text for before, now in _pairs(a, b) for text in _changes(before, now, skipped))
+    return tuple(dict.fromkeys(told))
+
+
+def environment_changes(a: Mapping[str, Any], b: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return what differs between two runs as wholes, from what ``run.json`` says of each."""
+    found = []
+    for name in ("python", "executor", "slots", "canonical"):
+        found += _change(name, a.get(name), b.get(name))
+    for group in ("packages", "machine"):
+        before, now = (dict(run.get(group) or {}) for run in (a, b))
+        for name in dict.fromkeys((*before, *now)):
+            found += _change(name, before.get(name), now.get(name))
+    found += _change("commit", a.get("commit"), b.get("commit"))
+    before, now = ({str(p.get("plugin")): p.get("error") for p in run.get("plugins") or ()} for run in (a, b))
+    gone, new = [name for name in before if name not in now], [name for name in now if name not in before]
+    found += _change("plugins", ", ".join(gone), ", ".join(new))
+    found += [f"plugin {name} broke" for name in now if now[name] and before.get(name) == ""]
+    if a.get("text") is not None and b.get("text") is not None and a["text"] != b["text"]:
+        found.append("the text of the suite changed")
+    return tuple(found)
+
+
+def _directions(entry: Entry) -> dict[str, bool]:
+    return {s.metric: s.higher_is_better for record in entry.records for s in record.scores}
+
+
+def _differ(a: Entry, b: Entry, name: str) -> bool:
+    """Whether both sides have digests of this, and they are not the same."""
+    before, now = ({record.fingerprints.get(name, "") for record in side.records} for side in (a, b))
+    return before != now and "" not in before | now
+
+
+def _pairs(a: Entry, b: Entry) -> Iterator[tuple[Record, Record]]:
+    """Yield records of equal seeds; where none are, each with any."""
+    seeds = {record.seed: record for record in a.records}
+    both = [(seeds[record.seed], record) for record in b.records if record.seed in seeds]
+    yield from both or zip_longest(a.records[:1], b.records[:1])
+
+
+def _changes(before: Record, now: Record, skipped: Sequence[str]) -> Iterator[str]:
+    old, new = (
+        {part: value for part, value in record.identity.items() if part not in skipped}
+        for record in (before, now)
+    )
+    found = changes(old, new) if old and new else []
+    yield from found
+    for name in ("device", "precision"):
+        if not any(text.startswith(f"{name} changed") for text in found):
+            yield from _change(name, getattr(before, name), getattr(now, name))
+    if halved(before) != halved(now):
+        yield f"memory was short in {'A' if halved(before) else 'B'}, where batches are smaller"
+
+
+def _change(name: str, before: Any, now: Any) -> list[str]:
+    return [] if before == now else [f"{name} changed ({_told(before)} -> {_told(now)})"]
+
+
+def _told(value: Any) -> str:
+    if isinstance(value, list | tuple):
+        value = ", ".join(map(str, value))
+    return str(value) if value not in (None, "") else "none"
