@@ -258,9 +258,7 @@ def test_what_else_differs(made: Made, offers: Catalog) -> None:
         "device changed (cpu -> cuda)",
         "memory was short in B, where batches are smaller",
     )
-    assert found.environment == (
-        "torch changed (2.6 -> 2.7)", "cores changed (2 -> 4)", "the text of the suite changed",
-    )  # fmt: skip
+    assert found.environment == ("suite text changed", "torch 2.6 -> 2.7", "cores 2 -> 4")
 
 
 def test_sides_by_model_and_protocol(made: Made, offers: Catalog) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from itertools import zip_longest
 from typing import Any
 
@@ -92,25 +92,6 @@ def differing_parts(a: Entry, b: Entry) -> tuple[str, ...]:
     skipped = (OF_MODEL if a.model != b.model else ()) + (OF_PROTOCOL if a.label != b.label else ())
     told = (text for before, now in _pairs(a, b) for text in _changes(before, now, skipped))
     return tuple(dict.fromkeys(told))
-
-
-def environment_changes(a: Mapping[str, Any], b: Mapping[str, Any]) -> tuple[str, ...]:
-    """Return what differs between two runs as wholes, from what ``run.json`` says of each."""
-    found = []
-    for name in ("python", "executor", "slots", "canonical"):
-        found += _change(name, a.get(name), b.get(name))
-    for group in ("packages", "machine"):
-        before, now = (dict(run.get(group) or {}) for run in (a, b))
-        for name in dict.fromkeys((*before, *now)):
-            found += _change(name, before.get(name), now.get(name))
-    found += _change("commit", a.get("commit"), b.get("commit"))
-    before, now = ({str(p.get("plugin")): p.get("error") for p in run.get("plugins") or ()} for run in (a, b))
-    gone, new = [name for name in before if name not in now], [name for name in now if name not in before]
-    found += _change("plugins", ", ".join(gone), ", ".join(new))
-    found += [f"plugin {name} broke" for name in now if now[name] and before.get(name) == ""]
-    if a.get("text") is not None and b.get("text") is not None and a["text"] != b["text"]:
-        found.append("the text of the suite changed")
-    return tuple(found)
 
 
 def _directions(entry: Entry) -> dict[str, bool]:

@@ -11,9 +11,10 @@ from ptbench.errors import UsageError
 from ptbench.model import Capability
 from ptbench.records import Report
 from ptbench.runner.choosing import chosen
-from ptbench.runner.comparability import ALLOWANCES, environment_changes
+from ptbench.runner.comparability import ALLOWANCES
 from ptbench.runner.rows import averaged, compare_pair, judged
 from ptbench.runner.sides import Entry, Loaded, checked_names, entries, numeric_metrics, title, unfinished
+from ptbench.surroundings import environment_changes, environment_of
 
 Pair = tuple[Entry | None, Entry | None]
 
@@ -122,7 +123,7 @@ def _found(
         judged(rows, alpha),
         alpha,
         average=averaged(rows, catalog),
-        environment=environment_changes(a.run, b.run),
+        environment=tuple(environment_changes(environment_of(a.run), environment_of(b.run))),
     )
 
 

@@ -11,7 +11,6 @@ from ptbench.comparison import TIME, Change, Compared, Comparison, Difference
 from ptbench.errors import PtbenchError, UsageError
 from ptbench.offers import Protocol
 from ptbench.records import Report
-from ptbench.runner.comparability import environment_changes
 from ptbench.runner.comparing import check, paired
 from ptbench.runner.luck import with_luck
 from ptbench.runner.noise import (
@@ -30,6 +29,7 @@ from ptbench.runner.rows import asks, compare_pair
 from ptbench.runner.sides import Entry, checked_names, numeric_metrics, title, unfinished
 from ptbench.statistics.multiple import holm
 from ptbench.statistics.paired import worse
+from ptbench.surroundings import environment_changes, environment_of
 
 MARGINS: Mapping[str, float] = {TIME: 0.05}
 """What counts as no difference where nobody says: nothing of a score, a twentieth of a time."""
@@ -91,7 +91,7 @@ def gate(
         alpha,
         gate=True,
         margins=margins,
-        environment=environment_changes(baseline.run, run.run),
+        environment=tuple(environment_changes(environment_of(baseline.run), environment_of(run.run))),
         notes=tuple(filter(None, (lacking, _untimed(rows)))),
     )
 
