@@ -86,6 +86,17 @@ def test_a_row_without_a_cluster_is_told(written: Written, ptbench: Ptbench) -> 
     assert "'book' is missing" in called.out + called.err
 
 
+def test_predictions_that_were_read_back_are_joined_with_their_clusters(
+    written: Written, ptbench: Ptbench, tmp_path: Path
+) -> None:
+    table = _run(ptbench, _suite(written, 'cluster = "book"'), tmp_path)
+    assert table.clusters is not None
+    joined = store.joined([table, table])
+    assert joined.clusters == [*table.clusters, *table.clusters]
+    (folder,) = tmp_path.glob("results/books/*")
+    assert ptbench("show", "words x pages", "--run", folder).code == 0
+
+
 @pytest.mark.parametrize(
     ("gate", "message"),
     [

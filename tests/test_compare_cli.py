@@ -54,8 +54,8 @@ def told(done: Called) -> dict[str, Any]:
 def difference(change: float = 0.1, **facts: Any) -> Difference:
     given = {"low": change - 0.05, "high": change + 0.05, "p": 0.001, "adjusted": 0.004, "detectable": 0.02}
     return Difference(
-        "accuracy", True, 0.8, 0.8 + change, change, test="mcnemar", n=100, units=100, differing=20,
-        **{**given, **facts},
+        higher_is_better=True, a=0.8, b=0.8 + change, change=change, test="mcnemar", n=100, units=100,
+        differing=20, **{"metric": "accuracy", **given, **facts},
     )  # fmt: skip
 
 
@@ -343,6 +343,56 @@ def test_predictions_that_are_gone_are_a_note(tmp_path: Path) -> None:
 
 
 # Words and tables
+
+
+@pytest.mark.parametrize(
+    ("sizes", "said"),
+    [
+        ({"accuracy": [0.02, 0.05]}, "; these examples show differences from 0.020 or 0.050 on."),
+        (
+            {"accuracy": [0.02, 1.5], "mae": [6.0]},
+            "; these examples show differences of accuracy from 0.020 on; of mae from 6.000 on.",
+        ),
+        ({"accuracy": [1.5]}, "; these examples can show nothing."),
+    ],
+)
+def test_what_could_be_seen_is_told_by_metric_as_far_as_it_is_possible(
+    sizes: dict[str, list[float]], said: str
+) -> None:
+    rows = [
+        replace(row(f"{name} {size}", Change.SAME), differences=(difference(metric=name, detectable=size),))
+        for name, of_metric in sizes.items()
+        for size in of_metric
+    ]
+    found = Comparison("a", "b", tuple(rows))
+    assert answer(found, ranges={"accuracy": 1.0}).endswith(said)
+    assert ("nothing │" in drawn(found, ranges={"accuracy": 1.0})) is (1.5 in sizes["accuracy"])
+
+
+def test_where_no_row_is_on_both_sides_that_is_said() -> None:
+    rows = (row("t", Change.GONE, None), row("u", Change.NEW, None))
+    found = Comparison("a", "b", rows)
+    said = "Nothing could be compared: A and B have no row in common. Besides: 1 gone, 1 new."
+    assert answer(found) == said
+    assert "gone: no longer in the suite" in drawn(found)
+    assert "no longer in the suite" not in drawn(found, models=True)
+
+
+def test_a_p_that_is_not_corrected_stands_in_parentheses() -> None:
+    beside = difference(metric="f1", p=0.03, adjusted=math.nan)
+    rows = (replace(row("t", Change.BETTER), differences=(difference(), beside)),)
+    found = Comparison("a", "b", rows)
+    text = drawn(found, metrics=("f1",))
+    assert "│ p (Holm) │" in text.replace("┃", "│")
+    assert "(0.030) │" in text
+    lines = text.splitlines()
+    whole = "intervals are for each question alone, so that verdict and interval may differ"
+    plain = "; in parentheses it is not corrected"
+    assert f"p is corrected over the rows that differ{plain}; {whole}" in lines
+    assert f"p is corrected over the rows that differ; {whole}" in drawn(found).splitlines()
+    letters = "the letters and ~ of a run are corrected over all pairs of models of one task"
+    assert letters not in lines
+    assert letters in drawn(found, models=True).splitlines()
 
 
 @pytest.mark.parametrize(

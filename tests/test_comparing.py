@@ -18,6 +18,7 @@ from ptbench.comparison import Change, Comparison
 from ptbench.failures import new_record
 from ptbench.records import Cell, ModelSpec, TaskSpec
 from ptbench.runner.comparing import compare_all, compare_runs, compare_sides
+from ptbench.runner.ranking import rank
 from ptbench.statistics.intervals import values_of
 from ptbench.statistics.multiple import holm
 
@@ -221,6 +222,76 @@ def test_damaged_predictions_are_a_reason(made: Made, offers: Catalog, content: 
     assert "predictions" in damaged.reason
 
 
+def test_what_was_allowed_is_told(made: Made, offers: Catalog) -> None:
+    a, b = made("a", {("m", "t"): wrong()}), made("b", {("m", "t"): wrong(range(30))})
+    everything = frozenset({"data", "preprocessing", "metrics"})
+    assert only(compare_runs(a, b, offers, allow=everything)).differs == ()
+    before, now = ({"data": text, "preprocessing": text, "weights": "w"} for text in "12")
+    a = edited(a, fingerprints=before, identity={"preprocessing": "1", "seed": "0"})
+    b = edited(b, fingerprints=now, identity={"preprocessing": "2", "seed": "0"})
+    row = only(compare_runs(a, b, offers, allow=everything))
+    assert row.differs == ("data changed, allowed", "preprocessing changed, allowed")
+    undefined = tuple(replace(score, value=float("nan")) for score in a.records[0].scores)
+    row = only(compare_runs(edited(a, scores=undefined), b, offers, allow=everything))
+    assert row.differs[2] == (
+        "accuracy of A was scored by another version of the metric, or its predictions were changed "
+        "(undefined then, 1 by the one installed), allowed"
+    )
+
+
+def test_seeds_that_differ_are_told_and_what_was_skipped_has_no_device(made: Made, offers: Catalog) -> None:
+    a = made("a", {("m", "t", "as_is", seed): wrong() for seed in (0, 1, 2)}, device="cpu")
+    b = made("b", {("m", "t", "as_is", seed): wrong() for seed in (1, 2, 3, 4)}, device="cpu")
+    assert only(compare_runs(a, b, offers)).differs == ("seeds changed (0, 1, 2 -> 1, 2, 3, 4)",)
+    assert only(compare_runs(a, edited(a, device=""), offers)).differs == ()
+
+
+def test_a_run_that_says_nothing_of_its_environment(made: Made, offers: Catalog) -> None:
+    a = made("a", {("m", "t"): wrong()}, {"packages": {"torch": "2.6"}, "text": "1"})
+    b = made("b", {("m", "t"): wrong()}, {"text": "2"})
+    changed = "suite text changed"
+    assert compare_runs(a, b, offers).environment == ("B says nothing of its environment", changed)
+    assert compare_runs(b, a, offers).environment == ("A says nothing of its environment", changed)
+    bare = replace(b, run={**b.run, "text": "3", "device": "cuda"})
+    assert compare_runs(bare, b, offers).environment == (changed,)
+
+
+def test_a_record_that_a_finished_run_lacks_is_missed(made: Made, offers: Catalog) -> None:
+    a = made("a", {("m", "t", "as_is", seed): wrong() for seed in range(3)})
+    b = made("b", {("m", "t", "as_is", seed): wrong() for seed in range(2)})
+    assert only(compare_runs(a, b, offers)).verdict is Change.SAME  # nobody says that there were to be more
+    short = replace(b, run={**b.run, "cells": 3})
+    row = only(compare_runs(a, short, offers))
+    said = "its record may be missing: the run has 2 for 3 cells: seed 2 is not there"
+    assert (row.verdict, row.reason) == (Change.GONE, said)
+
+
+def test_other_clusters_are_a_reason_with_what_to_do(made: Made, offers: Catalog) -> None:
+    a, b = made("a", {("m", "t"): wrong()}), made("b", {("m", "t"): wrong()})
+    path = b.folder / b.records[0].files[0]
+    table = store.read_predictions(path)
+    columns = {name: table[name] for name in table}
+    store.write_predictions(path, Predictions(table.ids, columns, table.labels, [i[:3] for i in table.ids]))
+    row = only(compare_runs(a, b, offers))
+    assert (row.verdict, row.reason) == (
+        Change.NOT_COMPARABLE,
+        "other clusters of examples: run A again with the `cluster` of B",
+    )
+
+
+def test_clusters_that_all_change_alike_have_no_interval(made: Made, offers: Catalog) -> None:
+    a, b = made("a", {("m", "t"): wrong()}), made("b", {("m", "t"): wrong(range(0, N))})
+    for report in (a, b):
+        path = report.folder / report.records[0].files[0]
+        table = store.read_predictions(path)
+        columns = {name: table[name] for name in table}
+        clusters = [i[:3] for i in table.ids]
+        store.write_predictions(path, Predictions(table.ids, columns, table.labels, clusters))
+    found = only(compare_runs(a, b, offers)).primary
+    assert (found.change, np.isnan(found.low), np.isnan(found.high)) == (-1.0, True, True)
+    assert found.caveat == "the interval is undefined, as no cluster differs from the others"
+
+
 def test_another_primary_metric_or_direction(made: Made, offers: Catalog) -> None:
     a, b = made("a", {("m", "t"): wrong()}), made("b", {("m", "t"): wrong()})
     assert (
@@ -285,6 +356,40 @@ def test_sides_by_model_and_protocol(made: Made, offers: Catalog) -> None:
         with pytest.raises(UsageError) as error:
             compare_sides(report, "m", report, side, offers)
         assert str(error.value) == answer
+
+
+def test_tasks_on_the_very_same_data_have_no_average(made: Made, offers: Catalog) -> None:
+    cells = {("m", t): wrong() for t in "tuv"}
+    a, b = made("a", cells), made("b", {key: wrong(range(30)) for key in cells})
+
+    def with_data(report: Report, *digests: str) -> Report:
+        told = zip(report.records, digests, strict=True)
+        return replace(report, records=tuple(replace(r, fingerprints={"data": d}) for r, d in told))
+
+    for digests, there in ((("1", "2", "3"), True), (("1", "2", "1"), False), (("", "", ""), True)):
+        found = compare_runs(with_data(a, *digests), with_data(b, *digests), offers)
+        assert (found.average is not None) is there
+        assert [row.verdict for row in found.rows] == [Change.WORSE] * 3
+        ranking = rank(a.folder, with_data(a, *digests).records, offers)
+        assert (len(ranking.averages), len({one.task for one in ranking.standings})) == (int(there), 3)
+
+
+def test_what_could_be_seen_is_that_of_one_of_all_questions(made: Made, offers: Catalog) -> None:
+    a = made("a", {("m", t): wrong(range(40)) for t in "tuv"})
+    now = {("m", "t"): wrong(range(50)), ("m", "u"): wrong(range(35)), ("m", "v"): wrong(range(40))}
+    found = compare_runs(a, made("b", now), offers)
+    for row in found.rows[:2]:
+        assert row.primary
+        reach = stats.t.isf(0.05 / 4, row.primary.freedom) + stats.t.ppf(0.8, row.primary.freedom)
+        least = 7 / N  # 2 * 0.5**7 is below 0.05 / 2, 2 * 0.5**6 is not
+        assert row.primary.detectable == pytest.approx(max(least, reach * row.primary.error))
+        alone = row.differences[1]
+        assert alone.detectable == pytest.approx(
+            (stats.t.ppf(0.975, alone.freedom) + stats.t.ppf(0.8, alone.freedom)) * alone.error
+        )
+    same = found.rows[2].primary
+    assert same
+    assert same.detectable == 7 / N
 
 
 def test_a_protocols_name_alone_where_it_is_one(made: Made, offers: Catalog) -> None:

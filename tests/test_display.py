@@ -78,8 +78,8 @@ def test_plain_lines_tell_scores_time_and_what_is_left() -> None:
         display.warned("look out")
         display.told(Event("warning", text="another process (4242) is on the GPU"))
     assert stream.getvalue().splitlines() == [
-        "[1/2] ok      minilm x t0 x as_is  accuracy 0.755 ±0.030  3.2 s  about 2 min left (1 to 3)",
-        "[2/2] ok      minilm x t1 x as_is  accuracy 0.755 ±0.030  3.2 s",
+        "[1/2] ok      minilm x t0 x as_is  accuracy 0.755 -.025+.035  3.2 s  about 2 min left (1 to 3)",
+        "[2/2] ok      minilm x t1 x as_is  accuracy 0.755 -.025+.035  3.2 s",
         "warning: look out",
         "warning: another process (4242) is on the GPU",
     ]
@@ -101,7 +101,7 @@ def test_reused_cells_are_told_in_one_line(earlier: str) -> None:
     assert stream.getvalue().splitlines() == [
         f"31 of 40 cells are finished already (measured in {where}): reused; 1 of them did not end well "
         "(--retry-failed runs them again)",
-        "[33/40] ok      minilm x t32 x as_is  accuracy 0.755 ±0.030  3.2 s",
+        "[33/40] ok      minilm x t32 x as_is  accuracy 0.755 -.025+.035  3.2 s",
     ]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import shutil
 from collections.abc import Sequence
 from dataclasses import replace
@@ -13,12 +14,13 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from ptbench import Change, Compared, Comparison, Difference, Report, Timing
+from ptbench import Change, Compared, Comparison, Difference, Predictions, Report, Timing
 from ptbench.bundle import bundle
 from ptbench.cli import gating
 from ptbench.cli.gatetable import render_gate, summary, worst_first
 from ptbench.comparison import comparison_from_json
-from ptbench.store import read_report
+from ptbench.lock import take
+from ptbench.store import read_predictions, read_report, write_predictions
 from tests.conftest import SUITE, Ptbench
 from tests.edited_runs import change_records, copied, small_run, with_wrong
 
@@ -95,6 +97,8 @@ def test_a_night_that_is_worse_fails(ptbench: Ptbench, run: Path) -> None:
     data = json.loads(ptbench("gate", night, "--against", run, "--json").out)
     assert [one["a"][0] for one in data["regressed"]] == ["words"]
     assert data["summary"] == done.out.splitlines()[-1]
+    assert read_report(night).comparison is None
+    assert ptbench("gate", night, "--against", run, "--keep").code == 3
     assert comparison_from_json(data) == read_report(night).comparison
 
 
@@ -143,6 +147,114 @@ def test_a_score_that_is_lost_fails(ptbench: Ptbench, run: Path) -> None:
     assert done.code == 3
     assert "failed: [red]boom" in done.out
     assert "(1 gone, 1 same)" in done.out
+
+
+@pytest.mark.parametrize("how", ["gone", "damaged", "changed", "no longer named"])
+def test_predictions_that_are_lost_fail(ptbench: Ptbench, run: Path, how: str) -> None:
+    night = copied(run, NEXT)
+    (record,) = [one for one in read_report(night).records if one.model == "words"]
+    path = night / record.files[0]
+    if how == "gone":
+        path.unlink()
+    elif how == "damaged":
+        path.write_bytes(b"PAR1 nonsense PAR1")
+    elif how == "changed":
+        table = read_predictions(path)
+        columns = {name: 1 - table[name] if name == "prediction" else table[name] for name in table}
+        write_predictions(path, Predictions(table.ids, columns, table.labels))
+    else:
+        change_records(night, lambda one: {**one, "files": []} if one["model"] == "words" else one)
+    done = ptbench("gate", night, "--against", run)
+    assert done.code == 3
+    assert done.out.splitlines()[-1] == "REGRESSED: words x mine x linear_probe (1 gone, 1 same)"
+    again = ptbench("gate", run, "--against", night)  # the baseline's are no loss of the run
+    assert again.code == 0
+    last = again.out.splitlines()[-1]
+    assert last == "no regression was shown on 1 of 2 rows; 1 not comparable (1 same)"
+
+
+def without(run: Path, model: str) -> None:
+    """Take away the records of a model."""
+    path = run / "records.jsonl"
+    lines = path.read_text("utf-8").splitlines(keepends=True)
+    path.write_text("".join(line for line in lines if json.loads(line)["model"] != model), "utf-8")
+
+
+@pytest.mark.parametrize("text", [True, False])
+def test_a_record_that_is_missing_fails(ptbench: Ptbench, run: Path, text: bool) -> None:
+    night = copied(run, NEXT, **({} if text else {"text": None}))
+    without(night, "words")
+    done = ptbench("gate", night, "--against", run, "--json")
+    assert done.code == 3
+    (lost,) = json.loads(done.out)["regressed"]
+    said = "its record is missing" if text else "its record may be missing: the run has 1 for 2 cells"
+    assert (lost["b"][0], lost["verdict"], lost["reason"]) == ("words", "gone", said)
+
+
+def test_what_the_suite_no_longer_asks_for_is_named_and_no_regression(ptbench: Ptbench, run: Path) -> None:
+    text = json.loads((run / "run.json").read_text("utf-8"))["text"]
+    night = copied(run, NEXT, text=re.sub(r"(?m)^words = .*$", "", text), cells=1)
+    without(night, "words")
+    done = ptbench("gate", night, "--against", run)
+    assert done.code == 0
+    assert done.out.splitlines()[-1] == (
+        "no regression was shown (1 same, 1 no longer in the suite); "
+        "no longer in the suite: words x mine x linear_probe"
+    )
+    (row,) = [one for one in read_kept(ptbench, night, run).rows if one.verdict is Change.GONE]
+    assert row.reason == ""
+
+
+def read_kept(ptbench: Ptbench, night: Path, run: Path) -> Comparison:
+    ptbench("gate", night, "--against", run, "--keep")
+    kept = read_report(night).comparison
+    assert kept is not None
+    return kept
+
+
+@pytest.mark.parametrize("given", [["--margin", "accuracy=0.9"], ["--alpha", "0.001"], ["--allow", "data"]])
+def test_another_question_does_not_overwrite_what_is_kept(
+    ptbench: Ptbench, run: Path, given: list[str]
+) -> None:
+    night = with_wrong(run, NEXT, "words", 12)
+    assert ptbench("baseline", "set", run).code == 0
+    assert ptbench("gate", night).code == 3
+    kept = read_report(night).comparison
+    assert kept is not None
+    ptbench("gate", night, *given)
+    assert ptbench("gate", night, "--against", copied(night, LATER)).code == 0
+    assert read_report(night).comparison == kept
+    (night / "comparison.json").unlink()
+    assert "is not kept in comparison.json" in ptbench("gate", night, *given).err
+    assert read_report(night).comparison is None
+    ptbench("gate", night, *given, "--keep")
+    assert read_report(night).comparison is not None
+
+
+def test_a_run_that_is_not_over(ptbench: Ptbench, run: Path) -> None:
+    night = copied(run, NEXT, status="running")
+    without(night, "words")
+    done = ptbench("gate", night, "--against", run)
+    assert done.code == 3
+    assert "note: the run was interrupted: the same command goes on with it" in done.out
+    assert "the run has not finished (interrupted)" in done.out
+    lock = take(night)
+    assert lock is not None
+    with lock:
+        done = ptbench("gate", night, "--against", run)
+    assert (done.code, done.out) == (2, "")
+    assert done.err == f"error: {night} still runs; `ptbench status` shows how far it is\n"
+
+
+def test_a_baseline_of_the_same_name_is_called_by_its_path(
+    ptbench: Ptbench, run: Path, tmp_path: Path
+) -> None:
+    other = tmp_path / "elsewhere" / run.name
+    shutil.copytree(run, other)
+    done = ptbench("gate", run, "--against", other)
+    assert done.out.splitlines()[:2] == [f"baseline: {other}", f"run: {run}"]
+    done = ptbench("compare", other, run)
+    assert done.out.splitlines()[:2] == [f"A: {other}", f"B: {run}"]
 
 
 def test_a_bundle_is_a_baseline(ptbench: Ptbench, run: Path, tmp_path: Path) -> None:
@@ -250,7 +362,8 @@ def test_what_regressed_stands_first_and_the_worst_of_it_above() -> None:
     order = [one.task for one in worst_first(found)]
     assert order == ["worst", "worse", "lost", "slow", "dropped", "other", "new", "better", "even"]
     assert summary(found) == (
-        "REGRESSED: 4 rows (2 worse, 2 gone, 1 not comparable, 1 new, 1 better, 2 same, 1 slower)"
+        "REGRESSED: 4 rows (2 worse, 1 gone, 1 not comparable, 1 new, 1 better, 2 same, 1 slower, "
+        "1 no longer in the suite); no longer in the suite: m x dropped x knn"
     )
     text = drawn(found)
     assert "1 row the same; --all shows it" in text
@@ -263,7 +376,7 @@ def test_what_regressed_stands_first_and_the_worst_of_it_above() -> None:
 
 
 def test_what_the_verdict_means_is_said() -> None:
-    timed = Timing(10.0, 10.1, 8, 0.03, 0.4)
+    timed = Timing(10.0, 10.1, 8, 0.03, 0.4, 1.0)
     untimed = Timing(1.0, 1.1, 1, math.nan, math.nan)
     rows = (
         row("t", Change.SAME, timing=timed, reused=True),
@@ -272,12 +385,14 @@ def test_what_the_verdict_means_is_said() -> None:
     )
     text = drawn(gate_of(*rows, alpha=0.05, margins={"accuracy": 0.002, "time": 0.1}))
     lines = text.splitlines()
-    said = "false alarms: where nothing got worse, at most 5 % of gates fail, over all 2 rows together (Holm)"
+    said = "false alarms: where nothing got worse, at most 5 % of gates fail, over all 3 questions together "
+    said += "(Holm): 2 of scores, 1 of times"
     assert said in lines
     assert "margin: a loss of up to 0.002 of accuracy counts as none" in lines
     assert any("the margin of 10%; 1 of 2 timed rows have enough of them" in line for line in lines)
     assert "reused: 1 of 3 rows were not run again" in lines
-    assert lines[-1] == "no regression was shown (1 not comparable, 2 same)"
+    assert "intervals are for each question alone, so that verdict and interval may differ" in lines
+    assert lines[-1] == "no regression was shown on 2 of 3 rows; 1 not comparable (2 same)"
 
 
 @pytest.mark.parametrize("width", [60, 80, 200])

@@ -23,7 +23,9 @@ from ptbench.runner.gating import decided, gate
 from ptbench.runner.luck import ASSUMED, with_luck
 from ptbench.runner.noise import FLOOR, REPEATS, beside_hiccups, hiccups, timed
 from ptbench.runner.pins import BASELINE, pin, pinned
+from ptbench.statistics.jackknife import freedom
 from ptbench.statistics.multiple import holm
+from ptbench.statistics.paired import compare
 from tests.benchmarks import gate as simulation
 from tests.test_comparing import Made, N, made, only, wrong
 
@@ -54,6 +56,7 @@ def row(p: float = math.nan, gain: float = -0.01, time: float = math.nan) -> Com
         100,
         error=error,
         freedom=1e12,
+        moving=100,
     )
     timing = None if math.isnan(time) else Timing(1.0, 2.0, 10, 0.03, time)
     found = () if math.isnan(p) else (difference,)
@@ -145,6 +148,9 @@ def difference(change: float, error: float = 0.004) -> Difference:
         60,
         error,
         1999.0,
+        moving=100,
+        example_error=error,
+        example_freedom=1999.0,
     )
 
 
@@ -173,15 +179,60 @@ def test_seeds_of_both_sides_tell_luck_together() -> None:
     a, b = {0: 0.90, 1: 0.91, 2: 0.92}, {0: 0.88, 1: 0.91, 2: 0.88}
     spread = np.var([b[seed] - a[seed] for seed in a], ddof=1) / 3
     examples = 0.003**2
-    freedom = (examples + spread) ** 2 / (examples**2 / 999 + spread**2 / 2)
     told = replace(
-        difference(-0.02), error=math.sqrt(examples + spread), freedom=freedom, gained=None, lost=None
+        difference(-0.02),
+        error=math.sqrt(examples + spread),
+        freedom=1 / ((examples / 999 + spread / 2) / (examples + spread)),
+        example_error=math.sqrt(examples),
+        example_freedom=999.0,
+        gained=None,
+        lost=None,
     )
     found = with_luck(told, a, b, [], 1.0)
     luck = (np.var(list(a.values()), ddof=1) + np.var(list(b.values()), ddof=1)) / 2 * 2 / 3
     assert found.error == pytest.approx(math.sqrt(examples + luck))
     welch = (examples + luck) ** 2 / (examples**2 / 999 + luck**2 / 4)
     assert found.freedom == pytest.approx(welch, rel=1e-6)
+
+
+@pytest.mark.parametrize("named", [False, True])
+def test_the_luck_of_a_few_seeds_is_replaced_and_the_examples_stay(offers: Catalog, named: bool) -> None:
+    random = np.random.default_rng(4)
+    metric, night = simulation.BY_NAME["accuracy"], simulation.labels(random, 1000, 0.85, 0.5, 0.08, 0.01)
+    a, b = ([night(random, 0.0) for _ in range(3)] for _ in range(2))
+    names = [0, 1, 2] if named else []
+    found = compare(metric, a, b, a_names=names, b_names=names)
+    before, now = (dict(enumerate(map(simulation.accuracy, side))) for side in (a, b))
+    hits = [np.mean([run["target"] == run["prediction"] for run in side], axis=0) for side in (a, b)]
+    luck = (np.var(list(before.values()), ddof=1) + np.var(list(now.values()), ddof=1)) / 2
+    with_it = with_luck(found, before, now, [], 1.0)
+    examples, seeds = stats.sem(hits[1] - hits[0]) ** 2, luck * 2 / 3
+    assert with_it.error == pytest.approx(math.sqrt(examples + seeds))
+    assert found.example_freedom == pytest.approx(freedom(hits[1] - hits[0]))
+    welch = with_it.error**4 / (examples**2 / found.example_freedom + seeds**2 / 4)
+    assert with_it.freedom == pytest.approx(welch)
+
+
+def test_luck_knows_that_clusters_are_so_many_coins() -> None:
+    few = replace(difference(-0.2), moving=3, p=0.25, gained=None, lost=None)
+    again = [{0: value} for value in (0.9001, 0.8999, 0.9, 0.9002, 0.8998)]
+    found = with_luck(few, {0: 0.9}, {0: 0.7}, again, 1.0)
+    assert found.p == 0.25
+    assert found.low < -0.2 < 0 <= found.high
+    seeds = with_luck(few, {0: 0.9, 1: 0.9}, {0: 0.7, 1: 0.7}, [{0: 0.9001}, {0: 0.8999}, {1: 0.9001}], 1.0)
+    assert seeds.p >= 0.25
+
+
+def test_what_could_be_seen_is_one_sided_beyond_the_margin_and_one_of_all_questions() -> None:
+    rows = decided([row(0.2), row(0.3, time=0.4), row(0.1)], 0.05, {"accuracy": 0.01})
+    for one in rows:
+        assert one.primary
+        reach = (stats.norm.isf(0.05 / 4) + stats.norm.ppf(0.8)) * one.primary.error
+        assert one.primary.detectable == pytest.approx(0.01 + reach, rel=1e-6)
+    for alpha in (1e-20, 0.9):
+        (alone,) = decided([row(0.2)], alpha, {})
+        assert alone.primary
+        assert 0 < alone.primary.detectable < math.inf
 
 
 def cost(report: Report, *seconds: float) -> Report:

@@ -13,7 +13,7 @@ import pytest
 from ptbench import History, Series, UsageError, causes, read_history, read_summary
 from ptbench.comparison import Change, Compared, Comparison, Difference
 from ptbench.plain import to_json
-from ptbench.records import Standing
+from ptbench.records import Cost, Standing
 from ptbench.store import COMPARISON, STANDINGS
 from ptbench.summaries import SUMMARY
 from tests.conftest import Ptbench
@@ -35,14 +35,14 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_a_change_names_night_levels_and_causes(folder: Path) -> None:
-    write_nights(folder, [0.9, 0.9, 0.9])
+    write_nights(folder, [0.9] * 5)
     now = {"weights": "fedcba9876543210", "code of provider": "plugin = hf (ptbench 0.1.0); torch = 2.7"}
     machine = {"gpus": "H100, 550.1", "cores": 8}
-    for number in (3, 4):
+    for number in (5, 6, 7):
         facts = {"packages": {"torch": "2.7"}, "machine": machine, "commit": "ab" * 20, "text": "[suite] "}
         write_night(folder, number, [cell_record(0.8, identity=now)], **facts)
     (point,) = of(read_history(folder)).changes
-    assert (point.night, point.last, point.better) == (3, 2, False)
+    assert (point.night, point.last, point.better) == (5, 4, False)
     assert (point.before, point.after) == pytest.approx((0.9, 0.8))
     assert point.causes == (
         "weights changed",
@@ -56,17 +56,18 @@ def test_a_change_names_night_levels_and_causes(folder: Path) -> None:
 
 
 def test_causes_are_those_between_the_two_nights_about_a_change(folder: Path) -> None:
-    for number, (value, torch) in enumerate([(0.9, "1"), (0.9, "2"), (None, "3"), (0.8, "4"), (0.8, "5")]):
+    nights = [(0.9, "1")] * 4 + [(0.9, "2"), (None, "3"), (0.8, "4"), (0.8, "5"), (0.8, "5")]
+    for number, (value, torch) in enumerate(nights):
         write_night(folder, number, [cell_record(value)], packages={"torch": torch})
     (point,) = of(read_history(folder)).changes
-    assert (point.last, point.night) == (1, 3)
+    assert (point.last, point.night) == (4, 6)
     assert point.causes == ("torch 2 -> 4",)
 
 
 def test_only_the_nights_about_a_change_are_read_whole(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    write_nights(folder, [0.9] * 4)
+    write_nights(folder, [0.9] * 5)
     other = {**IDENTITY, "weights": "fedcba9876543210"}
-    for number in (4, 5, 6):
+    for number in (5, 6, 7):
         write_night(folder, number, [cell_record(0.8, identity=other)])
     read_history(folder)
     read: list[str] = []
@@ -74,14 +75,14 @@ def test_only_the_nights_about_a_change_are_read_whole(folder: Path, monkeypatch
     monkeypatch.setattr(causes, "read_records", lambda f: read.append(f.name) or records_of(f))
     (point,) = of(read_history(folder)).changes
     assert point.causes == ("weights changed",)
-    assert read == ["20260104-010000", "20260105-010000"]
+    assert read == ["20260105-010000", "20260106-010000"]
     read_history(folder, causes=False)
     assert len(read) == 2
 
 
 @pytest.mark.parametrize(("higher", "better"), [(True, False), (False, True)])
 def test_the_direction_of_the_metric_says_what_is_better(folder: Path, higher: bool, better: bool) -> None:
-    write_nights(folder, [0.9, 0.9, 0.8, 0.8], higher=higher)
+    write_nights(folder, [0.9] * 5 + [0.8] * 3, higher=higher)
     (point,) = of(read_history(folder)).changes
     assert point.better is better
 
@@ -196,52 +197,98 @@ def test_a_damaged_run_is_left_out_and_named(folder: Path) -> None:
     (reason,) = found.damaged
     assert reason.startswith(runs[1].name)
     assert "line 1: is no record" in reason
+    lines = (runs[0] / "records.jsonl").read_text()
+    (runs[1] / "records.jsonl").write_text(
+        lines.replace('"facts": {}', '"facts": 3').replace('"cost": {', '"cost": 3, "c": {')
+    )
+    (reason,) = read_history(folder).damaged
+    assert reason.startswith(runs[1].name)
     for run in runs:
         (run / "records.jsonl").write_text("{}\n")
     with pytest.raises(UsageError, match=r"no run in .* can be read"):
         read_history(folder)
 
 
+def test_a_finished_run_that_lost_records_is_told_of(ptbench: Ptbench, folder: Path) -> None:
+    run = write_night(folder, 0, [cell_record(0.5), cell_record(0.5, seed=1)])
+    assert "of this finished run" not in ptbench("history", folder).out
+    lines = (run / "records.jsonl").read_text().splitlines(keepends=True)
+    (run / "records.jsonl").write_text(lines[0])
+    said = f"{run.name}: records.jsonl has 1 of the 2 cells of this finished run; the others are lost"
+    assert said in ptbench("history", folder).out
+
+
 def test_what_happened_is_said_in_words(folder: Path) -> None:
     write_nights(folder, [0.5])
-    assert read_history(folder).sentence == "0 of 1 series changed in 1 night"
-    for number in (1, 2, 3):
-        write_night(folder, number, [cell_record(0.5 if number == 1 else 0.75)])
+    assert read_history(folder).sentence == "1 night is too few for changes (8 are needed)"
+    for number in range(1, 8):
+        write_night(folder, number, [cell_record(0.5 if number < 5 else 0.75)])
+    assert read_history(folder, last=5).sentence == "5 nights are too few for changes (8 are needed)"
     assert read_history(folder).sentence == (
-        "1 of 1 series changed in 4 nights; the last change: minilm x sst2 x linear_probe · accuracy, "
-        "0.500 -> 0.750, better, in 20260103-010000"
+        "1 of 1 series changed in 8 nights; the last change: minilm x sst2 x linear_probe · accuracy, "
+        "0.500 -> 0.750, better, in 20260106-010000"
     )
+
+
+def test_a_jump_in_the_third_night_is_told_by_the_gate_not_by_the_history(
+    ptbench: Ptbench, folder: Path
+) -> None:
+    runs = write_nights(folder, [0.782, 0.782, 0.234])
+    difference = Difference("accuracy", True, 0.782, 0.234, -0.548, -0.6, -0.5, 0.0, "mcnemar", 100, 100, 60)
+    side = ("minilm", "linear_probe")
+    row = Compared("sst2", side, side, Change.WORSE, differences=(difference,))
+    found = Comparison("night/old", "night/new", (row,), gate=True)
+    (runs[-1] / COMPARISON).write_text(json.dumps(to_json(found)))
+    history = read_history(folder)
+    assert history.gate == "the gate did not pass in 20260103-010000: 1 worse against night/old"
+    assert of(history).too_few == "3 nights are too few for changes (8 are needed)"
+    told = ptbench("history", folder)
+    assert told.out.count("3 nights are too few for changes (8 are needed)") == 2
+    assert history.gate in told.out
+    assert json.loads(ptbench("history", folder, "--json").out)["gate"] == history.gate
+    assert read_history(folder, last=3).changed == []
+
+
+def test_seconds_are_cut_by_their_logarithms(folder: Path) -> None:
+    spent = [1.0, 100.0, 1.0, 100.0, 1.0, 100.0, 9000.0, 12000.0, 9000.0, 12000.0]
+    for number, seconds in enumerate(spent):
+        write_night(folder, number, [cell_record(0.5, cost=Cost(seconds=seconds))])
+    (point,) = of(read_history(folder, time=True)).changes
+    assert (point.night, point.better) == (6, False)
+    assert (point.before, point.after) == pytest.approx((10.0, math.sqrt(9000.0 * 12000.0)))
+    write_night(folder, 10, [cell_record(0.5, cost=Cost(seconds=0.0))])
+    assert [point.night for point in of(read_history(folder, time=True)).changes] == [6]
 
 
 def test_the_command_shows_a_line_of_blocks_and_each_change(
     ptbench: Ptbench, folder: Path, tmp_path: Path
 ) -> None:
-    write_nights(folder, [0.9, 0.9, None, 0.9])
-    for number in (4, 5, 6):
+    write_nights(folder, [0.9, 0.9, None, 0.9, 0.9, 0.9])
+    for number in (6, 7, 8):
         write_night(folder, number, [cell_record(0.8)], packages={"torch": "2.7"})
-    write_night(folder, 7, [cell_record(0.3)], packages={"torch": "2.7"}, status="interrupted")
+    write_night(folder, 9, [cell_record(0.3)], packages={"torch": "2.7"}, status="interrupted")
     suite = tmp_path / "night.toml"
     suite.write_text('[suite]\nname = "night"\n')
     output = ("--output", folder.parent)
     for given in ((folder,), ("night", *output), (suite, *output)):
         called = ptbench("history", *given)
         assert called.code == 0, called.err
-        assert "██ █▇▇▇▁" in called.out
-        assert "2026-01-05 0.900 -> 0.800, worse" in called.out
+        assert "██ ███▇▇▇▁" in called.out
+        assert "2026-01-07 0.900 -> 0.800, worse" in called.out
         assert "torch 2.6 -> 2.7" in called.out
         assert "the last night stands out: 0.300" in called.out
-        assert "1 of 1 series changed in 8 nights, 1 stands out in the last; the last change: " in called.out
+        assert "1 of 1 series changed in 10 nights, 1 stands out in the last; the last change: " in called.out
         assert "1 of the nights did not finish" in called.out
 
 
 def test_the_command_prints_json(ptbench: Ptbench, folder: Path) -> None:
-    write_nights(folder, [0.9, None, 0.9, 0.8, 0.8])
+    write_nights(folder, values := [*[0.9] * 3, None, *[0.9] * 3, *[0.8] * 3])
     called = ptbench("history", folder, "--json")
     told = json.loads(called.out)
-    assert [night["status"] for night in told["nights"]] == ["finished"] * 5
+    assert [night["status"] for night in told["nights"]] == ["finished"] * 10
     (series,) = told["series"]
-    assert series["values"] == [0.9, None, 0.9, 0.8, 0.8]
-    assert [point["night"] for point in series["changes"]] == [3]
+    assert series["values"] == values
+    assert [point["night"] for point in series["changes"]] == [7]
     assert told["sentence"] in ptbench("history", folder).out.replace("\n", " ")
 
 

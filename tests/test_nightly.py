@@ -36,7 +36,7 @@ def test_the_first_night_pins_itself_and_the_next_is_compared_with_it(ptbench: P
     first = _night(ptbench, suite)
     assert first.code == 0
     assert first.out.startswith("small ")
-    assert "all 2 cells ok; pinned as the baseline" in first.out
+    assert "all 2 cells are ok; pinned as the baseline" in first.out
     second = _night(ptbench, suite, "--reporter", "markdown", "--reporter", "csv")
     assert (second.code, len(second.out.splitlines())) == (0, 1)
     assert "no regression was shown (2 same)" in second.out
@@ -54,7 +54,10 @@ def test_what_got_worse_is_named_with_its_numbers(ptbench: Ptbench, suite: Path)
     _worse(suite)
     called = _night(ptbench, suite)
     assert called.code == 3
-    assert re.search(r"REGRESSED: words x mine x linear_probe .*: accuracy 1\.0+ -> 0\.\d+", called.out)
+    assert re.search(
+        r"REGRESSED: words x mine x linear_probe \(.*; words x mine x linear_probe: accuracy 1\.0+ -> 0\.\d+",
+        called.out,
+    )
     data: dict[str, Any] = json.loads(_night(ptbench, suite, "--json").out)
     assert (data["exit_code"], data["comparison"]["rows"][0]["task"]) == (3, "mine")
     assert _night(ptbench, suite, "--margin", "accuracy=0.9").code == 0
@@ -80,7 +83,10 @@ def test_other_data_cannot_be_compared(ptbench: Ptbench, suite: Path) -> None:
     reviews.write_text(reviews.read_text().replace("film", "movie"))
     called = _night(ptbench, suite)
     assert called.code == 4
-    assert "nothing could be compared: 2 not comparable" in called.out
+    assert (
+        "nothing could be compared: 2 not comparable; majority x mine x linear_probe: other examples"
+        in called.out
+    )
 
 
 def test_an_interrupted_night_goes_on(ptbench: Ptbench, suite: Path) -> None:
@@ -105,7 +111,7 @@ def test_a_first_night_with_failures_is_no_baseline(
     monkeypatch.setattr("ptbench.evaluate.write_predictions", fails)
     called = _night(ptbench, suite)
     assert called.code == 1
-    assert "2 of 2 cells did not end well, so no baseline was pinned" in called.out
+    assert "2 of 2 cells did not end well, so no baseline was pinned (majority x mine" in called.out
     assert not list(suite.parent.glob("results/small/baseline.json"))
 
 

@@ -8,6 +8,7 @@ import math
 import re
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree as ET
 
 import numpy as np
@@ -127,6 +128,21 @@ def test_hostile_names_are_inert_in_csv(tmp_path: Path) -> None:
         assert not [cell for line in lines for cell in line if cell[:1] in ("=", "+", "@", "\t", "\r")]
 
 
+def test_no_text_turns_the_direction_of_writing(report: Report, tmp_path: Path) -> None:
+    name, shown = "a\u202eb\u2066c", "a\\u202eb\\u2066c"
+    metric = load_catalog().metric("confusion_matrix")
+    assert isinstance(metric, FileMetric)
+    columns = {"target": np.array([0]), "prediction": np.array([0])}
+    metric.write(Predictions(["a"], columns, ("good", name)), tmp_path / "matrix.csv")
+    records = tuple(replace(record, model=name) for record in report.records)
+    turned = replace(report, records=records, run={**report.run, "description": name})
+    for path in (*reporters.CSV.write(turned, tmp_path), tmp_path / "matrix.csv"):
+        text = path.read_text("utf-8")
+        assert shown in text
+        assert not {*"\u202e\u2066"} & {*text}
+    assert name not in markdown_text(turned)
+
+
 @pytest.mark.parametrize("label", HOSTILE)
 def test_hostile_labels_are_inert_in_a_confusion_matrix(label: str, tmp_path: Path) -> None:
     labels = ("good", label)
@@ -144,6 +160,36 @@ def test_hostile_labels_are_inert_in_a_confusion_matrix(label: str, tmp_path: Pa
 
 
 # Markdown
+
+
+def test_reasons_that_differ_in_their_cells_alone_are_one(report: Report) -> None:
+    failed = [
+        replace(record, status=Status.FAILED, error=f"{record.title}: no file; {record.title} needs it")
+        for record in (replace(report.records[0], task=f"t{i}", scores=()) for i in range(3))
+    ]
+    text = markdown_text(replace(report, records=tuple(failed)))
+    assert "- **failed**: no file; this cell needs it\n" in text
+    assert "  - 3 cells: " in text
+    alone = markdown_text(replace(report, records=tuple(failed[:1])))
+    assert plain(failed[0].error) in plain(alone)
+
+
+@pytest.mark.parametrize(
+    ("others", "said"),
+    [
+        ({"capability": "peek"}, "the only one"),
+        ({"capability": "predict"}, "better than every other"),
+        ({"value": NAN}, "the only one"),
+    ],
+)
+def test_an_oracle_and_the_undefined_are_no_rivals(report: Report, others: dict[str, Any], said: str) -> None:
+    first = next(record for record in report.records if record.task == "t")
+    best = report.standings[0]
+    value = others.pop("value", 0.5)
+    records = (replace(first, model="m"), replace(first, model="n", cell="other", **others))
+    rival = replace(report.standings[1], tied=False, value=value, protocol=best.protocol)
+    text = markdown_text(replace(report, records=records, standings=(best, rival)))
+    assert f"0.800 ±0.100; {said}\n" in text
 
 
 def plain(markdown: str) -> str:

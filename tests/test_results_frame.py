@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 from io import StringIO
 from pathlib import Path
 
@@ -69,6 +70,44 @@ def test_a_damaged_run_is_left_out_and_named(tmp_path: Path) -> None:
     assert list(frame["run"]) == [good.name]
     with pytest.warns(UserWarning, match="left out"):
         assert list(ptbench.load_results(tmp_path, newest=True)["value"]) == [0.5]
+
+
+def test_a_run_that_is_damaged_in_any_way_costs_its_own_rows_alone(tmp_path: Path) -> None:
+    runs = [write_night(tmp_path / "s", number, [cell_record(0.5, n=10)]) for number in range(4)]
+    for run, old, new in (
+        (runs[1], '"facts":', '"facts":3,"old":'),
+        (runs[2], '"n":', '"n":"many","m":'),
+        (runs[3], '"seconds":', '"seconds":"no","old":'),
+    ):
+        lines = (run / "records.jsonl").read_text().replace('": ', '":')
+        assert old in lines
+        (run / "records.jsonl").write_text(lines.replace(old, new))
+    with pytest.warns(UserWarning, match="left out") as told:
+        frame = ptbench.load_results(tmp_path)
+    assert set(frame["run"]) == {runs[0].name}
+    assert [str(one.message).split(": ")[1] for one in told] == [run.name for run in runs[:0:-1]]
+
+
+def test_a_run_is_its_folder_and_lost_records_are_told(tmp_path: Path) -> None:
+    run = write_night(tmp_path / "s", 0, [cell_record(0.5), cell_record(0.5, seed=1)])
+    shutil.copytree(run, copy := run.with_name("copy"))
+    frame = ptbench.load_results(tmp_path)
+    assert set(frame["run"]) == {run.name, "copy"}
+    for text, left in (((copy / "records.jsonl").read_text().splitlines()[0] + "\n", 1), ("", 0)):
+        (copy / "records.jsonl").write_text(text)
+        with pytest.warns(UserWarning, match=rf"copy: records.jsonl has {left} of the 2 cells"):
+            frame = ptbench.load_results(tmp_path)
+        assert (frame["run"] == "copy").sum() == left
+
+
+def test_columns_have_their_types_whatever_is_in_them(tmp_path: Path) -> None:
+    write_night(tmp_path / "s", 0, [cell_record(None), cell_record(0.5, seed=1)])
+    kinds = ptbench.load_results(tmp_path).dtypes.astype(str)
+    for column in ("primary", "best", "pareto", "tied", "higher_is_better", "features_reused"):
+        assert kinds[column] == "boolean"
+    for column in ("value", "without_copies", "mean", "seconds"):
+        assert kinds[column] == "float64"
+    assert (kinds["n"], kinds["seeds"]) == ("Int64", "Int64")
 
 
 def test_where_there_is_none_it_says_so(tmp_path: Path) -> None:

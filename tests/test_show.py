@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from rich.console import Console
 
@@ -19,7 +21,7 @@ from ptbench.cli.showing import look
 from ptbench.cli.showtable import render_cell
 from ptbench.cli.whichcell import find_cell
 from ptbench.details import Confusion
-from ptbench.errors import UnknownNameError, UsageError
+from ptbench.errors import DataError, UnknownNameError, UsageError
 from ptbench.records import Cell, ModelSpec, TaskSpec
 from ptbench.store import read_predictions, read_report, write_predictions
 from tests.conftest import Ptbench
@@ -72,6 +74,12 @@ def test_a_cell_is_found_by_id_beginning_and_title() -> None:
     assert find_cell(report, "mini x v x knn (k=5)") is records[2]
     assert find_cell(report, "mini x v x knn") is records[2]
     assert find_cell(report, "m x t  x knn seed 0") is records[0]
+    assert find_cell(report, "mini x v seed 0") is records[2]
+    with pytest.raises(UnknownNameError, match="no cell 'm x t x knn seed 1'"):
+        find_cell(report, "m x t x knn seed 1")
+    for text in ("", "  "):
+        with pytest.raises(UsageError, match=r"which cell\? give"):
+            find_cell(report, text)
 
 
 def test_an_id_is_itself_where_others_begin_with_it() -> None:
@@ -210,6 +218,44 @@ def test_draws_of_training_rows_are_counted_together(tmp_path: Path) -> None:
     assert found.confusion is not None
     assert found.confusion.counts.tolist() == [[1, 2], [1, 2]]
     assert found.worst == ()  # of the first draw
+    over = "confusion: targets down, predictions across, summed over 3 draws of training rows"
+    assert over in drawn(report)
+
+
+def test_reliability_is_that_of_one_draw_and_says_what_it_takes_for_independent(tmp_path: Path) -> None:
+    scores = np.array([[0.9, 0.1], [0.3, 0.7], [0.4, 0.6]])
+    tables = [
+        Predictions(
+            ["a", "b", "c"],
+            {"target": np.array([0, 1, 1]), "prediction": np.array(p), "scores": scores},
+            ("no", "yes"),
+            ["x", "x", "y"],
+        )
+        for p in ([0, 1, 1], [1, 1, 1])
+    ]
+    report = kept(tmp_path, ended(cell()), *tables)
+    found = look(report, report.records[0], 5)
+    assert found.reliability == reliability(tables[0])
+    assert (found.draws, found.clusters) == (2, 2)
+    assert (
+        "; of the first of 2 draws of training rows; intervals take examples as independent, "
+        "though they fall into 2 clusters"
+    ) in " ".join(drawn(report, width=250).split())
+
+
+def test_a_table_of_others_is_no_file_of_predictions(tmp_path: Path) -> None:
+    path = tmp_path / "a.parquet"
+    for columns, said in (
+        ({"id": ["a"]}, "it does not say its labels, and so was not written by ptbench"),
+        ({"name": ["a"]}, "it has no column 'id'"),
+    ):
+        pq.write_table(pa.table(columns), path)
+        with pytest.raises(DataError) as error:
+            read_predictions(path)
+        assert str(error.value) == f"{path}: is no file of predictions: {said}"
+    path.unlink()
+    with pytest.raises(DataError, match=r"is no file of predictions: it is not there$"):
+        read_predictions(path)
 
 
 def test_predictions_that_are_gone_are_a_note(tmp_path: Path) -> None:

@@ -36,6 +36,7 @@ from ptbench.errors import (
     printable,
 )
 from ptbench.failures import Failure, failure_of, new_record
+from ptbench.figures import margins_text
 from ptbench.files import split_of
 from ptbench.history import ChangePoint, History, Series, read_history
 from ptbench.hookspecs import hookimpl
@@ -236,6 +237,7 @@ __all__ = [
     "load_results",
     "log_end",
     "lost_record",
+    "margins_text",
     "markdown_text",
     "nearest",
     "new_record",

@@ -9,7 +9,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from ptbench.cellidentity import changes as identity_changes
-from ptbench.errors import UsageError
 from ptbench.journal import read_records
 from ptbench.pareto import Entry
 from ptbench.summaries import EntrySummary, Summary
@@ -46,7 +45,7 @@ class Causes:
                 for record in read_records(self._folders[night]):
                     entry_of = record.task, record.model, record.label
                     found.setdefault(entry_of, {})[record.seed] = record.identity
-            except (UsageError, OSError):  # since its summary was made
+            except Exception:  # noqa: S110  (it was damaged, in whatever way, since its summary was made)
                 pass
             self._identities[night] = found
         return self._identities[night].get(entry, {})

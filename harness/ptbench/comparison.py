@@ -60,12 +60,25 @@ class Difference:
     error: float = math.nan
     """Standard error of the change, of examples and of seeds."""
     freedom: float = math.nan
-    """Its degrees of freedom (Welch and Satterthwaite)."""
+    """Its degrees of freedom: the harmonic mean of those of the parts (examples, seeds), weighted by their
+    variances (`ptbench.statistics.student.cautious_freedom`); of an average, and with the luck of training,
+    Welch's and Satterthwaite's."""
     detectable: float = math.nan
-    """The smallest true change that these examples show (two-sided, 5 %) in four cases of five."""
+    """The smallest true change that these examples show in four cases of five.
+
+    Of a row's primary metric as its verdict is found: at alpha over the number of questions asked at once
+    (the first step of Holm's correction); two-sided, but in a gate one-sided and beyond the margin. Of other
+    metrics and of an average for this question alone: two-sided, 5 %.
+    """
     adjusted: float = math.nan
     """p after correction for all questions asked at once (Holm)."""
     caveat: str = ""
+    moving: int = 0
+    """Units that are not predicted alike: as ``differing``, or clusters with such an example in them."""
+    example_error: float = math.nan
+    """The part of the examples in ``error``, without the spread of seeds."""
+    example_freedom: float = math.nan
+    """The degrees of freedom of that part."""
 
     @property
     def gain(self) -> float:

@@ -44,7 +44,7 @@ class ReliabilityBin:
     accuracy: float
     """The share for which the label of the top score is right."""
     accuracy_low: float
-    """Ends of Wilson's 95 % interval of it."""
+    """Ends of Wilson's 95 % interval of it, which takes the examples as independent of each other."""
     accuracy_high: float
 
 

@@ -3,24 +3,37 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-from ptbench.comparison import Compared, Difference, Timing
+from ptbench.comparison import TIME, Compared, Difference, Timing
 from ptbench.records import Record
 
+LOPSIDED, ROUNDING = 0.1, 5e-4
+"""How far the sides of an interval may differ that share one number: as a share, and what is not shown."""
 NARROW = 0.01
 """An interval this long needs one more decimal."""
 
 
-def score_text(value: float, half_width: float) -> str:
-    """Return a score with half its interval, as far as they are defined.
+def score_text(value: float, low: float = math.nan, high: float = math.nan) -> str:
+    """Return a score with how far its interval reaches, as far as they are defined.
 
-    >>> score_text(0.8123, 0.026), score_text(1.0, math.nan), score_text(math.nan, math.nan)
+    One number stands for both sides where they are about the same; else each stands with its sign.
+
+    >>> score_text(0.8123, 0.786, 0.838), score_text(1.0), score_text(math.nan)
     ('0.812 ±0.026', '1.000', 'undefined')
+    >>> score_text(0.95, 0.91, 0.97), score_text(1.0, 0.996, 1.0), score_text(0.0, 0.0, 0.004)
+    ('0.950 -.040+.020', '1.000 -.004', '0.000 +.004')
     """
     if math.isnan(value):
         return "undefined"
-    return f"{value:.3f}" + ("" if math.isnan(half_width) else f" ±{half_width:.3f}")
+    text = f"{value:.3f}"
+    if math.isnan(low) or math.isnan(high):
+        return text
+    down, up = value - low, high - value
+    if abs(up - down) <= max(LOPSIDED * max(up, down), ROUNDING) and min(up, down) > 0:
+        return f"{text} ±{(up + down) / 2:.3f}"
+    sides = [f"{side:+.3f}".replace("0.", ".", 1) for side in (-down, up) if f"{abs(side):.3f}" != "0.000"]
+    return f"{text} {''.join(sides)}" if sides else f"{text} ±0.000"
 
 
 def number_text(value: float | None, digits: int) -> str:
@@ -57,7 +70,7 @@ def change_text(difference: Difference) -> str:
     >>> change_text(Difference("f1", True, 0.8, 0.75, -0.05, -0.09, -0.01, 0.012, "t", 500, 500, 60))
     'f1 0.800 -> 0.750, change -0.050 [-0.090, -0.010], p = 0.012'
     """
-    text = f"{difference.metric} {score_text(difference.a, math.nan)} -> {score_text(difference.b, math.nan)}"
+    text = f"{difference.metric} {score_text(difference.a)} -> {score_text(difference.b)}"
     if interval := interval_text(difference):
         text += f", change {interval}"
     for name, p in (("p", difference.p), ("corrected p", difference.adjusted)):
@@ -103,10 +116,25 @@ def timing_text(timing: Timing) -> str:
 
     >>> timing_text(Timing(a=10.0, b=12.0, repeats=5, noise=0.02, p=0.001))
     '10.0 s -> 12.0 s (+20 %, noise 2 %)'
+    >>> timing_text(Timing(a=10.0, b=12.0, repeats=1, noise=math.nan, p=math.nan))
+    '10.0 s -> 12.0 s (+20 %, not judged)'
     """
     share = f"{timing.b / timing.a - 1:+.0%}".replace("%", " %") if timing.a else "more"
     noise = "" if math.isnan(timing.noise) else f", noise {timing.noise:.0%}".replace("%", " %")
+    if math.isnan(timing.p):
+        noise += ", not judged"
     return f"{timing.a:.1f} s -> {timing.b:.1f} s ({share}{noise})"
+
+
+def margins_text(margins: Mapping[str, float]) -> str:
+    """Return what counts as no loss: of metrics in their own unit, of times as a share; or "".
+
+    >>> margins_text({"accuracy": 0.002, "time": 0.05, "f1": 0.0})
+    '0.002 of accuracy, 5 % of the seconds'
+    """
+    told = [f"{margin:g} of {name}" for name, margin in margins.items() if margin and name != TIME]
+    share = margins.get(TIME)
+    return ", ".join([*told, *([f"{100 * share:g} % of the seconds"] if share else [])])
 
 
 def finding_text(row: Compared) -> str:

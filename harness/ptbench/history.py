@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from ptbench.causes import Causes
+from ptbench.confirmation import FEWEST
 from ptbench.errors import UsageError, one_line
 from ptbench.pareto import Entry
 from ptbench.runs import run_folders
@@ -43,7 +44,7 @@ class ChangePoint:
     last: int
     """The last night before it: the nights between, if any, have no score."""
     before: float
-    """The mean of the stretch before it, and of that after it."""
+    """The mean of the stretch before it, and of that after it; the geometric mean, of seconds."""
     after: float
     better: bool
     causes: tuple[str, ...] = ()
@@ -74,7 +75,7 @@ class Series:
     high: Floats
     changes: tuple[ChangePoint, ...] = ()
     outliers: tuple[int, ...] = ()
-    """Nights that stood out alone; the last night too, until another confirms it."""
+    """Nights that stood out, one or two together; the last ones too, until a third confirms them."""
 
     @property
     def title(self) -> str:
@@ -85,6 +86,12 @@ class Series:
     def nights(self) -> list[int]:
         """The nights that have a number."""
         return [int(night) for night in np.flatnonzero(np.isfinite(self.values))]
+
+    @property
+    def too_few(self) -> str:
+        """Why no change can be found however large it is; "" where enough nights have a number."""
+        count = len(self.nights)
+        return too_few(count) if count < FEWEST else ""
 
     @property
     def stands_out(self) -> bool:
@@ -113,6 +120,8 @@ class History:
         """What happened, in words."""
         nights = f"{len(self.nights):,} night{'s' * (len(self.nights) != 1)}"
         many = f"{len(self.changed):,} of {len(self.series):,} series changed in {nights}"
+        if len(self.nights) < FEWEST:
+            many = too_few(len(self.nights))
         if out := sum(series.stands_out for series in self.series):
             many += f", {out:,} stand{'s' * (out == 1)} out in the last"
         points = [(point, series) for series in self.changed for point in series.changes]
@@ -121,6 +130,26 @@ class History:
         point, series = max(points, key=lambda pair: pair[0].night)
         night = self.nights[point.night]
         return f"{many}; the last change: {series.title}, {point.words}, in {night.run}"
+
+    @property
+    def gate(self) -> str:
+        """What the newest gate said, in words, which compares one night with the baseline; "" without one."""
+        night = next((night for night in reversed(self.nights) if night.gate is not None), None)
+        if night is None:
+            return ""
+        counts = ", ".join(f"{n:,} {verdict}" for verdict, n in night.verdicts.items())
+        said = "passed" if night.gate else "did not pass"
+        return f"the gate {said} in {night.run}: {counts or 'no rows'} against {night.against}"
+
+
+def too_few(nights: int) -> str:
+    """Return that so many nights show no change.
+
+    >>> too_few(1), too_few(3)
+    ('1 night is too few for changes (8 are needed)', '3 nights are too few for changes (8 are needed)')
+    """
+    few = "1 night is" if nights == 1 else f"{nights:,} nights are"
+    return f"{few} too few for changes ({FEWEST} are needed)"
 
 
 def read_history(
@@ -157,7 +186,7 @@ def read_history(
         asked = {"metric": metric, "model": model, "task": task}
         told = ", ".join(f"{name} '{value}'" for name, value in asked.items() if value)
         raise UsageError(f"{folder}: no run has a score of {told}; `ptbench history` without shows all")
-    found = segment(np.array([numbers[0] for _, numbers in rows.values()])) if rows else []
+    found = _segmented(np.array([numbers[0] for _, numbers in rows.values()]), time) if rows else []
     why = Causes(kept, nights) if causes else None
     series = []
     for (entry, name), (higher, numbers), parts in zip(rows, rows.values(), found, strict=True):
@@ -167,13 +196,21 @@ def read_history(
     return History(nights[-1].suite, folder, tuple(nights), tuple(series), tuple(damaged))
 
 
+def _segmented(values: Floats, time: bool) -> list[Segmentation]:
+    """Return the stretches of each series; of seconds those of the logarithms, as their noise is a share."""
+    if not time:
+        return segment(values)
+    logs = np.log(values, out=np.full_like(values, math.nan), where=values > 0)
+    return [replace(one, levels=tuple(map(math.exp, one.levels))) for one in segment(logs)]
+
+
 def _nights(folders: Sequence[Path]) -> tuple[list[Summary], list[Path], list[str]]:
     """Return the summaries of runs, their folders, and what cannot be read."""
     nights, kept, damaged = [], [], []
     for folder in folders:
         try:
             nights.append(read_summary(folder))
-        except (UsageError, OSError) as error:
+        except Exception as error:  # a run may be damaged in any way; the others are shown
             damaged.append(f"{folder.name}: {one_line(error)}")
         else:
             kept.append(folder)

@@ -290,7 +290,10 @@ class Standing:
 
 @dataclass(frozen=True, slots=True)
 class Average:
-    """The mean of one model under one protocol over the primary metrics of all tasks."""
+    """The mean of one model under one protocol over the primary metrics of all tasks.
+
+    Metrics that both have 1 as the most (accuracy, MCC) may mean different things all the same.
+    """
 
     model: str
     protocol: str

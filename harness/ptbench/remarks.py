@@ -13,12 +13,22 @@ Reason = tuple[Status, str]
 
 
 def reasons_of(report: Report) -> dict[Reason, list[Record]]:
-    """Return the records that did not end well by the reason, in the order of the suite."""
-    reasons: dict[Reason, list[Record]] = {}
+    """Return the records that did not end well by the reason, in the order of the suite.
+
+    Reasons are one where they differ in nothing but the titles of their cells, which are then left out.
+    """
+    found: dict[Reason, list[Record]] = {}
     bad = tuple(record for record in report.records if record.status is not Status.OK)
     for record in ordered(replace(report, records=bad)):
-        reasons.setdefault((record.status, record.error), []).append(record)
-    return reasons
+        found.setdefault((record.status, _untitled(record)), []).append(record)
+    return {
+        (status, error if len(records) > 1 else records[0].error): records
+        for (status, error), records in found.items()
+    }
+
+
+def _untitled(record: Record) -> str:
+    return record.error.removeprefix(f"{record.title}: ").replace(record.title, "this cell")
 
 
 def notes_of(records: Sequence[Record]) -> dict[str, dict[str, dict[str, None]]]:

@@ -36,9 +36,9 @@ COLUMNS = {
     "value": "Value of the metric; empty where it is undefined, and `caveat` says why.",
     "ci_low": "Lower end of the 95 % interval.",
     "ci_high": "Upper end of the 95 % interval.",
-    "interval": "How the interval was found: `wilson` (a proportion, or what grows with one), `jackknife` "
-    "(Student's t with the jackknife's standard error), `bootstrap`, `draws` (the jackknife over examples "
-    "with Student's t over several draws of training rows), or `none`.",
+    "interval": "How the interval of this cell was found: `wilson` (a proportion, or what grows with one), "
+    "`jackknife` (Student's t with the jackknife's standard error, on the metric's scale), `bootstrap`, "
+    "`draws` (over examples and several draws of training rows), or `none`.",
     "without_copies": "Value on the test examples that stand in neither train nor validation; empty where "
     "there are no copies, where nobody looked, and where it is undefined without them.",
     "exact_copies": "Test examples that stand in train or validation too; empty where nobody looked.",
@@ -50,12 +50,13 @@ COLUMNS = {
     "best": "Whether this model and protocol is the best on this task and metric (mean over seeds).",
     "pareto": "Whether nothing as good costs less time per example on this task (the Pareto front).",
     "mean": "Mean of the metric over the seeds of this model, task and protocol.",
-    "mean_low": "Lower end of its 95 % interval, for other examples and other seeds.",
+    "mean_low": "Lower end of its 95 % interval, for other examples and, where seeds differ, other seeds.",
     "mean_high": "Upper end.",
     "seeds": "Runs that the mean is over: seeds, times the draws of training rows in each.",
     "seed_sd": "Standard deviation over them; empty for a single one.",
     "seed_share": "Share of the seeds in the variance of the mean; the rest is that of the examples.",
-    "tied": "Whether it cannot be told apart from the best (95 % interval of the paired difference).",
+    "tied": "Whether it cannot be told from the best: paired by example, after Holm's correction for all "
+    "pairs of the task and metric.",
     "caveat": "What to know of this value: why it is undefined, or by which convention it is 0.",
     "status": "`ok`; `failed`: an error ended it; `crashed`: its process died; `oom`: memory was too small; "
     "`timeout`: it took longer than allowed; `skipped`: the plan found that it cannot run.",
@@ -113,7 +114,16 @@ def tidy_frame(rows: Iterable[list[Any]]) -> pd.DataFrame:
     import pandas as pd
 
     frame = pd.DataFrame(list(rows), columns=list(COLUMNS))
-    return frame.astype(dict.fromkeys(_INTEGERS, "Int64"))  # a cell without stays empty
+    kinds = (_INTEGERS, "Int64"), (_BOOLEANS, "boolean"), (_FLOATS, "float64")  # a cell without stays empty
+    return frame.astype({column: kind for columns, kind in kinds for column in columns})
+
+
+def check_rows(rows: Iterable[list[Any]]) -> None:
+    """Raise `ValueError` where rows of `tidy_rows` have what is no number in a column of numbers."""
+    for row in rows:
+        for column in _NUMBERS:
+            if not isinstance(row[column], int | float | None):
+                raise ValueError(f"{list(COLUMNS)[column]} is {row[column]!r}, which is no number")
 
 
 def tidy_rows(report: Report) -> Iterator[list[Any]]:
@@ -211,16 +221,19 @@ def safe_cell(value: Any) -> Any:
     r"""Return a value that no spreadsheet takes for a formula, and that every reader of CSV takes.
 
     Before text that starts with = + - @ stands an apostrophe (OWASP, "CSV injection"); NUL is written as its
-    escape, since for some readers it ends a text.
+    escape, since for some readers it ends a text, and so is what turns the direction of writing.
 
     >>> safe_cell("=cmd()"), safe_cell("a\0b")
     ("'=cmd()", 'a\\x00b')
+    >>> safe_cell("a\u202eb")
+    'a\\u202eb'
     >>> safe_cell(-1.5)
     -1.5
     """
     if not isinstance(value, str):
         return value
-    text = value.replace("\0", "\\x00")
+    text = value if value.isascii() else _TURNING.sub(lambda found: f"\\u{ord(found[0]):04x}", value)
+    text = text.replace("\0", "\\x00")
     return "'" + text if text.startswith(_FORMULA) else text
 
 
@@ -264,6 +277,7 @@ def _quoted(text: str) -> str:
 
 
 _FORMULA = (*"=+-@\t\r\n", *"\uff1d\uff0b\uff0d\uff20")  # the wide ones too
+_TURNING = re.compile("[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 _SPECIAL = re.compile('[",\r\n]')
 
 
@@ -363,6 +377,14 @@ _INTEGERS = (
     "n", "unread", "exact_copies", "near_copies", "seeds", "search", "parameters", "macs", "fvcore_macs",
     "activations", "weight_bytes",
 )  # fmt: skip
+_BOOLEANS = "higher_is_better", "primary", "best", "pareto", "tied", "features_reused"
+_FLOATS = (
+    "value", "ci_low", "ci_high", "without_copies", "mean", "mean_low", "mean_high", "seed_sd", "seed_share",
+    "seconds", "load_seconds", "embed_seconds", "fit_seconds", "predict_seconds", "decode_share",
+    "transfer_share", "compute_share", "fit_share", "metrics_share", "rest_share", "examples_per_s",
+    "peak_memory_mb",
+)  # fmt: skip
+_NUMBERS = [i for i, column in enumerate(COLUMNS) if column in {*_INTEGERS, *_BOOLEANS, *_FLOATS}]
 
 
 def searched(record: Record) -> int | None:

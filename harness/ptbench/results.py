@@ -8,13 +8,17 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ptbench.errors import UsageError, nearest, one_line
-from ptbench.report import tidy_frame, tidy_rows
+from ptbench.errors import UsageError, nearest, one_line, printable
+from ptbench.report import COLUMNS, check_rows, tidy_frame, tidy_rows
 from ptbench.runs import read_run, run_folders
 from ptbench.store import RUN, read_report
+from ptbench.summaries import missing_records
 
 if TYPE_CHECKING:
     import pandas as pd
+
+Rows = list[list[Any]]
+RUN_COLUMN = list(COLUMNS).index("run")
 
 
 def load_results(
@@ -22,8 +26,9 @@ def load_results(
 ) -> pd.DataFrame:
     """Return all runs under a folder as one tidy frame: a row for each cell and metric.
 
-    The columns are those of ``report.csv``, which ``results/README.md`` explains. A run that is damaged is
-    left out, with a warning that names it.
+    The columns are those of ``report.csv``, which ``results/README.md`` explains; ``run`` is the folder that
+    a row was read from. A run that is damaged is left out, with a warning that names it; a warning tells
+    of a finished run whose journal has lost records, too.
 
     Args:
         path: The results folder, ``results/<suite>`` or ``results/<suite>/<run>``.
@@ -40,10 +45,10 @@ def load_results(
         raise UsageError(f"{root} holds no run; give the folder that `ptbench run` wrote to (--output)")
     if suite is not None and suite not in suites:
         raise UsageError(f"{root} has no run of suite '{suite}'; {nearest(suite, suites)}")
-    rows: list[list[Any]] = []
+    runs: list[Rows] = []
     for folders in suites.values() if suite is None else [suites[suite]]:
-        rows += (row for found in islice(_readable(folders), 1 if newest else None) for row in found)
-    return tidy_frame(rows)
+        runs += islice(_readable(folders), 1 if newest else None)
+    return tidy_frame(row for rows in runs for row in rows)
 
 
 def _suites(root: Path) -> Iterator[tuple[str, list[Path]]]:
@@ -58,10 +63,22 @@ def _suites(root: Path) -> Iterator[tuple[str, list[Path]]]:
             yield next(filter(None, names), parent.name), folders
 
 
-def _readable(folders: list[Path]) -> Iterator[list[list[Any]]]:
+def _readable(folders: list[Path]) -> Iterator[Rows]:
     """Yield the rows of each run that can be read."""
     for folder in folders:
         try:
-            yield list(tidy_rows(read_report(folder)))
-        except (UsageError, OSError) as error:
-            warnings.warn(f"left out: {one_line(error)}", stacklevel=3)
+            report = read_report(folder)
+            rows = list(tidy_rows(report))
+            check_rows(rows)
+        except Exception as error:  # a run may be damaged in any way; the others are read
+            _warn(f"left out: {folder.name}: {one_line(error)}")
+            continue
+        for row in rows:
+            row[RUN_COLUMN] = printable(folder.resolve().name)
+        if missing := missing_records(report):
+            _warn(f"{folder.name}: {missing}")
+        yield rows
+
+
+def _warn(text: str) -> None:
+    warnings.warn(text, stacklevel=4)

@@ -191,7 +191,8 @@ def joined(runs: Sequence[Predictions]) -> Predictions:
     """Return the rows of several runs on the same examples as one table."""
     first = runs[0]
     columns = {name: np.concatenate([run[name] for run in runs]) for name in first}
-    clusters = None if first.clusters is None else [c for run in runs for c in run.clusters or ()]
+    known = [run.clusters for run in runs if run.clusters is not None]
+    clusters = [cluster for of_run in known for cluster in of_run] if len(known) == len(runs) else None
     return Predictions([i for run in runs for i in run.ids], columns, first.labels, clusters)
 
 
@@ -204,12 +205,20 @@ def read_predictions(path: Path, wanted: Sequence[str] | None = None) -> Predict
     import pyarrow.parquet as pq
 
     try:
+        if not path.is_file():
+            raise ValueError("it is not there")
         there = pq.read_schema(path).names
+        if "id" not in there:
+            raise ValueError("it has no column 'id'")
         names = [name for name in there if wanted is None or name in ("id", CLUSTER) or name in wanted]
         table = pq.read_table(path, columns=names)
-        labels = tuple(json.loads((table.schema.metadata or {})[b"labels"]))
-    except (OSError, pa.ArrowInvalid, KeyError, ValueError) as error:
-        raise DataError(f"{path}: is no file of predictions: {error}") from None
+        told = (table.schema.metadata or {}).get(b"labels")
+        if told is None:
+            raise ValueError("it does not say its labels, and so was not written by ptbench")
+        labels = tuple(json.loads(told))
+    except (OSError, pa.ArrowException, TypeError, ValueError) as error:
+        why = " ".join(str(error).split())
+        raise DataError(f"{path}: is no file of predictions: {why}") from None
     columns: dict[str, Any] = {}
     for name in table.column_names:
         column = table.column(name).combine_chunks()
@@ -218,14 +227,17 @@ def read_predictions(path: Path, wanted: Sequence[str] | None = None) -> Predict
             shape.append(column.type.list_size)
             column = column.flatten()
         if pa.types.is_dictionary(column.type):
-            columns[name] = _codes(column, labels)
+            try:
+                columns[name] = _codes(column, labels)
+            except KeyError as error:
+                raise DataError(f"{path}: is no file of predictions: no label is called {error}") from None
         elif shape:
             columns[name] = column.to_numpy(zero_copy_only=False).reshape(table.num_rows, *shape)
         else:
             columns[name] = column.to_numpy(zero_copy_only=False)
     ids = [str(i) for i in columns.pop("id")]
     clusters = columns.pop(CLUSTER, None)
-    return Predictions(ids, columns, labels, clusters)
+    return Predictions(ids, columns, labels, None if clusters is None else clusters.tolist())
 
 
 def _utf8(text: object) -> str:

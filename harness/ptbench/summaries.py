@@ -131,6 +131,16 @@ def summarise(report: Report) -> Summary:
     )
 
 
+def missing_records(run: Report | Summary) -> str:
+    """Return that a finished run has fewer records than it had cells, in words; "" where it has not."""
+    if isinstance(run, Report):
+        run = summarise(run)
+    count = sum(run.statuses.values())
+    if run.status != "finished" or count >= run.cells:
+        return ""
+    return f"{RECORDS} has {count:,} of the {run.cells:,} cells of this finished run; the others are lost"
+
+
 def identity_digest(records: Iterable[Record]) -> str:
     """Return what stands for the identities of records, seed by seed; "" where they have none."""
     told = sorted((record.seed, sorted(record.identity.items())) for record in records if record.identity)

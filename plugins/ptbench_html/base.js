@@ -14,14 +14,19 @@ const h = (tag, attributes, ...children) => filled(document.createElement(tag), 
 const s = (tag, attributes, ...children) => filled(document.createElementNS(SVG, tag), attributes, children);
 const named = (text) => h("bdi", null, text);
 
+// As Python rounds: an exact half goes to the even digit, so that a table and its picture say the same.
+const fixed = (size, places) => {
+  const exact = size.toFixed(places + 30), end = exact.indexOf(".") + (places ? places + 1 : 0);
+  const cut = exact.slice(0, end);
+  return /^50*$/.test(exact.slice(exact.indexOf(".") + 1 + places)) && "02468".includes(cut.at(-1)) ? cut : size.toFixed(places);
+};
 const number = (value, digits = 3) => {
   if (value === null || value === undefined || Number.isNaN(value)) return "–";
   const size = Math.abs(value);
-  const grouped = (places) => size.toLocaleString("en-US", { minimumFractionDigits: places, maximumFractionDigits: places });
   let shown;
-  if ((size > 0 && size < 10 ** -digits / 2) || size >= 1e7) shown = size.toExponential(1);
-  else if (size >= 1000) shown = grouped(0);
-  else shown = size.toFixed(size >= 10 ? digits - 1 : digits);
+  if ((size > 0 && size < 10 ** -digits / 2) || size >= 1e7) shown = size.toExponential(1).replace(/([+-])(\d)$/, "$10$2");
+  else if (size >= 1000) shown = Number(fixed(size, 0)).toLocaleString("en-US");
+  else shown = fixed(size, size >= 10 ? digits - 1 : digits);
   return (value < 0 ? "−" : "") + shown;
 };
 const signed = (value) => (value > 0 ? "+" : "") + number(value);
@@ -36,6 +41,20 @@ const clipped = (text, most) => {
   const letters = [...text.replace(/\s+/g, " ")];
   return letters.length <= most ? letters.join("") : letters.slice(0, most - 1).join("") + "…";
 };
+// Boxes that scroll fade out where they go on.
+const resized = new ResizeObserver((entries) => { for (const { target } of entries) fade(target); });
+const fade = (box) => {
+  box.classList.toggle("more-right", box.scrollWidth - box.clientWidth - box.scrollLeft > 1);
+  box.classList.toggle("more-below", box.scrollHeight - box.clientHeight - box.scrollTop > 1);
+};
+const hinted = (box) => {
+  box.addEventListener("scroll", () => fade(box), { passive: true });
+  resized.observe(box);
+  return box;
+};
+const scrolling = (words, ...children) => hinted(h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": words }, ...children));
+for (const box of document.querySelectorAll(".scroll, .top nav")) hinted(box);
+
 const entryName = (e) => doc.entries[e][2];
 const taskName = (t) => doc.tasks[t][0];
 

@@ -25,9 +25,13 @@ const sortTable = (table, head) => {
   const body = table.tBodies[0];
   const column = heads.indexOf(head);
   const numeric = head.dataset.kind === "number";
-  const rows = [...body.rows].map((row) => [keyOf(cellAt(row, column), numeric), row]);
-  rows.sort(([a], [b]) => {
+  const rows = [...body.rows].map((row) => {
+    const cell = cellAt(row, column);
+    return [keyOf(cell, numeric), row, numeric && (cell?.classList.contains("peek") ?? false)];
+  });
+  rows.sort(([a, , peeked], [b, , other]) => {
     if (a === null || b === null) return (a === null) - (b === null); // what has no score stays below
+    if (peeked !== other) return peeked - other; // and above it what saw the targets
     return sign * (numeric ? a - b : order.compare(a, b));
   });
   body.append(...rows.map(([, row]) => row));

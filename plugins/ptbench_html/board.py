@@ -121,17 +121,17 @@ def _average(view: View, one: Entry) -> Html:
         return _td(Shown(None, el("span", NOTHING, title="has no score on every task"), "none"))
     place = "" if found.rank_low is None else f"rank {found.rank_low} to {found.rank_high}"
     parts: list[object] = [el("b", number(found.value))]
-    rival = one not in view.peeking and len(view.leaders) > 1
+    peeks = one in view.peeking
+    rival = not peeks and len(view.leaders) > 1
     if found.group and rival:
         parts.append(el("sup", hidden("group "), found.group))
     parts.append(el("small", span(found.ci_low, found.ci_high)))
     if place:
         parts.append(hidden(place))
-    state = "ok"
+    state = "ok peek" if peeks else "ok"
     if rival:
-        best = view.leaders[0]
-        tied = bool(set(found.group) & set(best.group))
-        state = "best" if found is best else "tied" if tied else "ok"
+        tied = any(found is one for one in view.tied_averages)
+        state = "best" if found is view.leaders[0] else "tied" if tied else "ok"
     return _td(Shown(found.value, join(parts, " "), state, place))
 
 
@@ -155,8 +155,6 @@ def _row_head(shown: Html, words: str) -> Html:
 
 
 def _sorted_by(view: View) -> str:
-    if view.peeking:
-        return "other"  # they stand below, whatever their score
     return "descending" if all(view.higher.values()) else "ascending"
 
 

@@ -12,13 +12,13 @@ const recordParts = (record, several) => {
   if (several) parts.push(h("h3", null, `Seed ${record.seed}`));
   if (record.error) parts.push(h("p", { class: "reason" }, h("span", { class: "chip bad" }, record.status), " ", named(record.error)));
   if (record.scores) {
-    parts.push(h("table", null,
+    parts.push(scrolling("Scores", h("table", null,
       h("thead", null, h("tr", null, ["Metric", "Value", "95 % interval", "Examples", "Interval by", "Remarks"].map((one) => h("th", { scope: "col" }, one)))),
       h("tbody", null, record.scores.map(([metric, value, low, high, n, by, caveat, apart]) => {
         const remarks = [caveat, apart === null || apart === undefined ? "" : `without copies ${number(apart)}`].filter(Boolean).join("; ");
         return h("tr", null, h("th", { scope: "row" }, named(metric)), h("td", { class: "num" }, h("b", null, number(value))),
           [span(low, high) || "–", n.toLocaleString("en-US"), by, remarks].map((text) => h("td", null, named(text))));
-      }))));
+      })))));
   }
   if (record.about) parts.push(h("p", { class: "note" }, named(record.about.join(" · "))));
   for (const note of record.notes ?? []) parts.push(h("p", { class: "note" }, named(note)));

@@ -57,15 +57,28 @@ const widthOf = (words) => {
   return canvas.measureText(words).width;
 };
 
-// Rows of dots with whiskers. A row: {label, value, low, high, state, right, words}.
+// Rows of dots with whiskers. A row: {label, value, low, high, state, right, words}. The axis is made for those with an
+// interval that did not see the targets; what lies beyond is an arrow at the edge, and its number says where it is.
 const dots = (rows, label, { width = 380, zero = null, text = number } = {}) => {
   const most = Math.max(10, Math.floor(width * 0.062));
   const left = Math.min(width * 0.5, 14 + Math.max(...rows.map((row) => widthOf(clipped(row.label, most)))));
   const right = width - 58, step = 20, top = 6, height = top + rows.length * step + 24;
-  const ends = rows.flatMap((row) => [row.low, row.high, row.value]).filter((value) => value !== null);
-  const [low, high] = padded(Math.min(...ends, ...(zero === null ? [] : [zero])), Math.max(...ends, ...(zero === null ? [] : [zero])), 0.04);
-  const x = linear(low, high, left, right), bottom = top + rows.length * step;
+  const honest = rows.filter((row) => row.low !== null && row.high !== null && row.state !== "is-peek");
+  const ends = (honest.length ? honest : rows).flatMap((row) => [row.low, row.high, row.value]).filter((value) => value !== null);
+  if (zero !== null) ends.push(zero);
+  const [low, high] = padded(Math.min(...ends), Math.max(...ends), 0.06);
+  const place = linear(low, high, left, right), bottom = top + rows.length * step;
+  const x = (value) => Math.min(right, Math.max(left, place(value)));
   const ticks = niceTicks(low, high, 4);
+  const shape = ({ value }, y) => {
+    if (value < low) return s("path", { class: "mark beyond", d: `M${left - 2} ${y}l7 -4v8Z` });
+    if (value > high) return s("path", { class: "mark beyond", d: `M${right + 2} ${y}l-7 -4v8Z` });
+    return s("circle", { class: "mark", cx: x(value), cy: y, r: 3 });
+  };
+  const whisker = (row, y) => {
+    const [a, b] = [x(row.low), x(row.high)], tick = (value) => (value >= low && value <= high ? `M${x(value)} ${y - 4}V${y + 4}` : "");
+    return b > a && s("path", { class: "whisker", d: `M${a} ${y}H${b}${tick(row.low)}${tick(row.high)}` });
+  };
   return reachable(picture(width, height, label,
     s("g", { "aria-hidden": "true" }, ticks.map((value) => [
       s("line", { class: "grid", x1: x(value), x2: x(value), y1: top, y2: bottom }),
@@ -77,8 +90,8 @@ const dots = (rows, label, { width = 380, zero = null, text = number } = {}) => 
       return mark(row.words, { class: row.state },
         s("rect", { x: 0, y: y - step / 2, width, height: step, fill: "transparent" }),
         s("text", { x: left - 8, y: y + 4, "text-anchor": "end" }, clipped(row.label, most)),
-        row.low !== null && row.high !== null && s("line", { class: "whisker", x1: x(row.low), x2: x(row.high), y1: y, y2: y }),
-        s("circle", { class: "mark", cx: x(row.value), cy: y, r: 4.5 }),
+        row.low !== null && row.high !== null && whisker(row, y),
+        shape(row, y),
         s("text", { class: "tick", x: right + 8, y: y + 4 }, text(row.value) + (row.right ? ` ${row.right}` : "")));
     })));
 };
@@ -123,8 +136,9 @@ const scatter = (points, { width, costTitle, costText, metric, higher, label }) 
 };
 
 const DASHES = [null, "6 3", "2 3", "8 3 2 3"];
-const swatch = (i) => s("svg", { viewBox: "0 0 22 10", class: "swatch-line", "aria-hidden": "true" },
-  s("g", { class: `c${i % 8}` }, s("path", { class: "series", d: "M0 5H22", "stroke-dasharray": DASHES[Math.floor(i / 8) % 4] })));
+const dashOf = (i) => DASHES[(Math.floor(i / 2) + Math.floor(i / 8)) % 4]; // neighbours differ by more than their colour
+const swatch = (i, lone) => s("svg", { viewBox: "0 0 22 10", class: "swatch-line", "aria-hidden": "true" },
+  s("g", { class: `c${i % 8}` }, lone ? s("circle", { class: "series-dot", cx: 11, cy: 5, r: 3.5 }) : s("path", { class: "series", d: "M0 5H22", "stroke-dasharray": dashOf(i) })));
 
 // Lines with bands. A series: {key, name, points: [x, y, low, high], words}.
 const lines = (series, { width = 380, xWords, yWords, label, logX = false }) => {
@@ -148,23 +162,26 @@ const lines = (series, { width = 380, xWords, yWords, label, logX = false }) => 
       const band = banded ? `M${points.map((p) => `${x(p[0])} ${y(p[2])}`).join("L")}L${[...points].reverse().map((p) => `${x(p[0])} ${y(p[3])}`).join("L")}Z` : "";
       return mark(one.words, { class: `c${one.key % 8}${one.thin ? " thin" : ""}` },
         band && s("path", { class: "band", d: band }),
-        s("path", { class: "series", d: line, "stroke-dasharray": DASHES[Math.floor(one.key / 8) % 4] }),
-        points.length <= 40 && points.map((p) => s("circle", { class: "series-dot", cx: x(p[0]), cy: y(p[1]), r: one.thin ? 1.5 : 3 })));
+        s("path", { class: "series", d: line, "stroke-dasharray": dashOf(one.key) }),
+        points.length <= 40 && points.map((p) => s("circle", { class: "series-dot", cx: x(p[0]), cy: y(p[1]), r: !one.thin ? 3 : points.length === 1 ? 2.5 : 1.5 })));
     })));
 };
 
 const confusionPicture = (labels, counts, name) => {
   const n = labels.length, width = 300, most = n > 12 ? 9 : 14;
   const edge = 24 + Math.min(96, 6.4 * Math.max(...labels.map((label) => Math.min(most, [...label].length))));
-  const step = (width - edge - 4) / n, top = n <= 4 ? 22 : 66, height = top + step * n + 22;
+  const wide = Math.max(...labels.map((label) => widthOf(clipped(label, most)))), room = width - edge - 4;
+  const level = wide <= room / n - 6; // else they run into each other, and stand aslant
+  const step = (level ? room : room - wide / 2 + 4) / n;
+  const top = level ? 22 : 14 + 0.87 * wide, height = top + step * n + 22;
   const sums = counts.map((row) => row.reduce((a, b) => a + b, 0));
   const small = step < 24;
   return reachable(picture(width, height, `Confusion matrix of ${name}: rows are targets, columns predictions`,
     s("g", { "aria-hidden": "true" },
       labels.map((label, i) => {
-        const at = edge + step * (i + 0.5), words = clipped(label, n <= 4 ? Math.max(4, Math.floor(step / 6.6)) : most);
+        const at = edge + step * (i + 0.5), words = clipped(label, most);
         return [
-          n <= 4 ? s("text", { class: "tick", x: at, y: top - 7, "text-anchor": "middle" }, words)
+          level ? s("text", { class: "tick", x: at, y: top - 7, "text-anchor": "middle" }, words)
             : (n <= 20 || i % 2 === 0) && s("text", { class: "tick", transform: `translate(${at + 3} ${top - 6}) rotate(-60)` }, words),
           (n <= 20 || i % 2 === 0) && s("text", { class: "tick", x: edge - 7, y: top + step * (i + 0.5) + 4, "text-anchor": "end" }, words),
         ];

@@ -1,4 +1,4 @@
-"""What the script of the page draws and opens, as one JSON document: numbers rounded, nothing twice."""
+"""What the script of the page draws and opens, as one JSON document, nothing twice."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ptbench import COSTS, Record, Score, pareto_points
+from ptbench import COSTS, Average, Record, Score, pareto_points
 from ptbench_html.behind import look_behind
 from ptbench_html.view import View
 
@@ -38,9 +38,16 @@ def document(view: View) -> dict[str, Any]:
             rival = standing if len(view.rivals(task)) > 1 else None
             state = 0 if rival is None else 1 if rival.best else 2 if rival.tied else 0
             places.append(
-                [t, entries[entry], short(found.value), short(found.ci_low), short(found.ci_high), state]
+                [t, entries[entry], exact(found.value), exact(found.ci_low), exact(found.ci_high), state]
                 + ([standing.group, standing.rank_low, standing.rank_high] if standing else ["", None, None])
             )
+    changes, unchanged = _changes(view)
+    tied = [(a.model, a.protocol) for a in view.tied_averages]
+    averages = [
+        _average(a, entries[who], 1 if i == 0 else 2 if who in tied else 0)
+        for i, a in enumerate(view.leaders)
+        if (who := (a.model, a.protocol)) in entries
+    ]
     return {
         "tasks": [[task, metric, view.higher.get(task, True)] for task, metric in view.tasks.items()],
         "entries": [
@@ -48,21 +55,18 @@ def document(view: View) -> dict[str, Any]:
             for model, protocol in view.entries
         ],
         "places": places,
-        "averages": [
-            [entries[a.model, a.protocol], short(a.value), short(a.ci_low), short(a.ci_high), a.group]
-            for a in view.leaders
-            if (a.model, a.protocol) in entries
-        ],
+        "averages": averages,
         "costs": _costs(view, tasks, entries),
         "records": groups,
         "curves": curves,
         "behind": behind.places,
         "labels": behind.labels,
-        "changes": _changes(view),
+        "changes": changes,
         "left": {
             "behind": behind.left_out,
             "unreadable": behind.unreadable,
             "curves": curves_left,
+            "changes": unchanged,
             "facts": max(0, len(view.records) - MOST_FACTS),
         },
     }
@@ -71,6 +75,16 @@ def document(view: View) -> dict[str, Any]:
 def short(value: float | None) -> float | None:
     """Return a number with five digits; None where it is not finite."""
     return float(f"{value:.5g}") if value is not None and math.isfinite(value) else None
+
+
+def _average(found: Average, entry: int, state: int) -> list[Any]:
+    ends = [exact(found.ci_low), exact(found.ci_high)]
+    return [entry, exact(found.value), *ends, state, found.group, found.rank_low, found.rank_high]
+
+
+def exact(value: float | None) -> float | None:
+    """Return a number as it is, since it is rounded where it is shown; None where it is not finite."""
+    return value if value is not None and math.isfinite(value) else None
 
 
 def _costs(view: View, tasks: Mapping[str, int], entries: Mapping[Any, int]) -> dict[str, Any]:
@@ -128,10 +142,10 @@ def _copies(record: Record) -> str:
 
 
 def _score(score: Score) -> list[Any]:
-    ends = [short(score.ci_low), short(score.ci_high)]
+    ends = [exact(score.ci_low), exact(score.ci_high)]
     by = score.interval if score.clusters is None else f"{score.interval}, {score.clusters:,} clusters"
-    told = [score.metric, short(score.value), *ends, score.n, by]
-    last = [score.caveat, short(score.without_copies)]
+    told = [score.metric, exact(score.value), *ends, score.n, by]
+    last = [score.caveat, exact(score.without_copies)]
     return told + (last if any(last) else [])
 
 
@@ -184,13 +198,12 @@ def _point(point: Any) -> list[float | None]:
     return numbers if len(numbers) == 4 and None not in numbers else numbers[:2]
 
 
-def _changes(view: View) -> list[list[Any]]:
-    """Return the changes from the baseline that were measured: by how much, and with which verdict."""
-    if view.report.comparison is None:
-        return []
+def _changes(view: View) -> tuple[list[list[Any]], int]:
+    """Return the changes from the baseline with their verdicts, and in how many rows nothing changed."""
+    rows = view.report.comparison.rows if view.report.comparison else ()
+    measured = [(row, d) for row in rows if (d := row.primary) is not None and math.isfinite(d.change)]
+    changed = [(row, d) for row, d in measured if d.change or d.differing]
     return [
-        [row.title, row.primary.metric, *map(short, (row.primary.change, row.primary.low, row.primary.high)),
-         row.verdict.value, row.primary.higher_is_better]
-        for row in view.report.comparison.rows
-        if row.primary is not None and math.isfinite(row.primary.change)
-    ]  # fmt: skip
+        [row.title, d.metric, *map(exact, (d.change, d.low, d.high)), row.verdict.value, d.higher_is_better]
+        for row, d in changed
+    ], len(measured) - len(changed)

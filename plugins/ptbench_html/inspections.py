@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import struct
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -68,7 +69,9 @@ def _inspection(about: Mapping[str, Any], pictures: list[Html]) -> Html:
 def _picture(data: bytes, kind: str, title: str) -> Html:
     words = WORDS.get(kind, kind)
     source = "data:image/png;base64," + base64.b64encode(data).decode()
-    image = f'<img src="{source}" alt="{esc(f"{words}: {title}")}" loading="lazy" decoding="async">'
+    width, height = struct.unpack(">II", data[16:24]) if len(data) >= 24 else (0, 0)
+    room = f' width="{width}" height="{height}"' if width and height else ""  # kept before it is loaded
+    image = f'<img src="{source}" alt="{esc(f"{words}: {title}")}"{room} loading="lazy" decoding="async">'
     return el("figure", Html(image), el("figcaption", words))
 
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import html
 import json
 import math
-import re
 from collections.abc import Iterable
 from typing import Any
 
+from ptbench import printable
+
 MINUS, NOTHING = "\N{MINUS SIGN}", "\N{EN DASH}"
-_UNSEEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ufdd0-\ufdef\ufffe\uffff]")
 
 
 class Html(str):
@@ -20,13 +20,18 @@ class Html(str):
 
 
 def clean(text: object) -> str:
-    r"""Return text that any document can hold: control characters and lone surrogates are shown as such.
+    r"""Return text that shows all it holds: what is unseen or turns the writing stands there as its escape.
 
-    >>> clean("a\x00b\ud800")
-    'a\ufffdb\\ud800'
+    Lines and tabs stay.
+
+    >>> clean("a\x00b\u202ec\ud800")
+    'a\\x00b\\u202ec\\ud800'
     """
-    shown = str(text).encode("utf-8", "backslashreplace").decode()
-    return _UNSEEN.sub("\ufffd", shown)
+    shown = str(text)
+    if shown.isprintable():
+        return shown
+    lines = shown.replace("\r\n", "\n").split("\n")
+    return "\n".join("\t".join(map(printable, line.split("\t"))) for line in lines)
 
 
 def esc(text: object) -> str:
@@ -106,6 +111,16 @@ def signed(value: float) -> str:
     ('+0.010', '0.000')
     """
     return ("+" if value > 0 else "") + number(value)
+
+
+def percent(share: float) -> str:
+    """Return a change as a share, with its sign.
+
+    >>> percent(0.5), percent(-0.934) == f"{MINUS}93 %", percent(-0.001)
+    ('+50 %', True, '0 %')
+    """
+    whole = round(100 * share)
+    return f"{'+' if whole > 0 else MINUS if whole < 0 else ''}{abs(whole):,} %"
 
 
 def span(low: float, high: float) -> str:

@@ -22,6 +22,7 @@ def history_page(history: History, back: str) -> str:
     head = [
         el("h1", name(history.suite), " ", el("small", f"{many}, {span}")),
         el("p", name(history.sentence), class_="lead"),
+        *([el("p", name(history.gate))] if history.gate else []),
     ]
     body = [
         _section("series", f"Series ({len(history.series):,})", [_controls(), _table(history), _note()]),
@@ -122,6 +123,8 @@ def _changes(history: History, series: Series) -> list[Html]:
         found.append(
             el("li", el("a", said, href=address, class_=f"chip {verdict}"), el("small", name(causes)))
         )
+    if series.too_few:
+        found.append(el("li", el("small", series.too_few)))
     if series.stands_out:
         found.insert(0, el("li", el("span", "the last night stands out", class_="chip")))
     return [el("ul", *found)] if found else []
@@ -143,7 +146,8 @@ def _controls() -> Html:
 def _note() -> Html:
     words = (
         "Where a level changed is found by a segmentation of the whole series, not by comparing the "
-        "last two nights. A gap is a night without a score; a dashed line is the mean of a stretch. "
+        "last two nights: of eight nights at least, and three of the new level. "
+        "A gap is a night without a score; a dashed line is the mean of a stretch. "
         "Under a change stands what is known to have changed between the two nights about it."
     )
     return el("p", words, class_="note")

@@ -41,9 +41,8 @@ const intervals = () => {
   });
   const parts = [];
   if (doc.averages.length) {
-    const [[, , , , best]] = doc.averages;
-    const state = (i, group) => (doc.averages.length === 1 ? 0 : i === 0 ? 1 : [...group].some((one) => best.includes(one)) ? 2 : 0);
-    const rows = doc.averages.map(([e, value, low, high, group], i) => [0, e, value, low, high, state(i, group), group]);
+    const alone = doc.averages.length === 1;
+    const rows = doc.averages.map(([e, value, low, high, state, ...place]) => [0, e, value, low, high, alone ? 0 : state, ...place]);
     parts.push({ title: "Average over the tasks", caption: ["mean of the primary metrics"], rows, label: "Averages over the tasks with 95 % intervals, the best first" });
   }
   for (const t of tasksWith((one) => placesOf.has(one))) {
@@ -84,12 +83,12 @@ const costChart = () => {
       listing.replaceChildren();
       return;
     }
-    const width = Math.max(320, place.clientWidth || 900);
+    const width = Math.max(320, place.clientWidth || $("cost-chart").clientWidth || 900);
     const label = `${task}: ${metric} against ${title}, ${points.length} entries, of which ${points.filter((p) => p.front).length} are on the front; the table below has their numbers`;
     place.replaceChildren(scatter(points, { width, costTitle: title, costText: asText, metric, higher, label }));
     const rows = [...points].sort((a, b) => a.cost - b.cost);
     listing.replaceChildren(h("details", { open: listing.querySelector("details")?.open }, h("summary", null, "The same as a table"),
-      h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Score and cost" }, h("table", null,
+      scrolling("Score and cost", h("table", null,
         h("thead", null, h("tr", null, ["Model", metric, "95 % interval", title, "Front"].map((one) => h("th", { scope: "col" }, named(one))))),
         h("tbody", null, rows.map((one) => h("tr", null, h("th", { scope: "row" }, named(one.name)),
           [number(one.score), span(one.low, one.high), asText(one.cost), one.front ? "yes" : ""].map((text) => h("td", { class: "num" }, text)))))))));
@@ -163,10 +162,14 @@ const curveChart = () => {
       return { key, thin, points: one.p, words: `${nameOf(one)}${seed}\n${one.p.length} points; last: ${name} ${number(last[1])} at ${x} ${last[0]}` };
     });
     const title = shots ? taskName(t) : `${taskName(t)}: ${entryName(e)}`;
+    if (curves.every((one) => one.p.length === 1)) { // nothing that a line could join
+      return figure(title, h("p", null, `${name} at one point only:`), h("ul", null, series.map((one, i) =>
+        h("li", null, named(one.words.split("\n")[0]), `: ${number(curves[i].p[0][1])} at ${x} ${curves[i].p[0][0]}`))));
+    }
     const label = `${title}: ${name} over ${x}; ${series.map((one) => one.words.replace("\n", ": ")).slice(0, 6).join("; ")}`;
     return figure(title,
       lines(series, { xWords: shots ? "shots per label (log)" : x, yWords: shots && of ? `${name} (${of})` : name, label, logX: shots }),
-      h("ul", { class: "key" }, names.slice(0, 16).map((one, i) => h("li", null, swatch(i), named(clipped(one, 40)))),
+      h("ul", { class: "key" }, names.slice(0, 16).map((one, i) => h("li", null, swatch(i, curves.every((curve) => nameOf(curve) !== one || curve.p.length === 1)), named(clipped(one, 40)))),
         names.length > 16 && h("li", null, `${names.length - 16} more not drawn`),
         several && h("li", null, "one line for each seed, the first one strong")));
   };
@@ -181,8 +184,10 @@ const changeChart = () => {
     metrics.get(change[1]).push(change);
   }
   const rank = { worse: 0, better: 1 };
-  return h("div", null, grid([...metrics], ([metric, changes]) => {
-    const sorted = [...changes].sort((a, b) => (rank[a[5]] ?? 2) - (rank[b[5]] ?? 2) || (a[6] ? a[2] - b[2] : b[2] - a[2]));
+  const left = doc.left.changes;
+  const note = left ? h("p", { class: "note" }, `${left.toLocaleString("en-US")} ${left === 1 ? "row predicts" : "rows predict"} the same on both sides, and ${left === 1 ? "is" : "are"} not drawn.`) : null;
+  return h("div", null, note, grid([...metrics], ([metric, changes]) => {
+    const sorted = [...changes].sort((a, b) => (rank[a[5]] ?? 2) - (rank[b[5]] ?? 2) || Math.abs(b[2]) - Math.abs(a[2]));
     const rows = sorted.slice(0, 30).map(([title, , value, low, high, verdict]) => ({
       label: title, value, low, high, state: `v-${verdict.replace(" ", "-")}`, right: "",
       words: `${title}\n${metric} ${signed(value)} (${span(low, high)}): ${verdict}`,
@@ -214,9 +219,14 @@ const wirePanels = () => {
     waiting.set(place, make);
     watcher.observe(place);
   }
+  // Who jumps lands where nothing moves any more: all is drawn before.
+  const drawAll = () => { for (const place of [...waiting.keys()]) draw(place); };
+  document.addEventListener("click", (event) => { if (event.target.closest?.("a[href^='#']")) drawAll(); });
+  if (location.hash) drawAll();
+  addEventListener("hashchange", drawAll);
   const folded = [];
   addEventListener("beforeprint", () => {
-    for (const place of [...waiting.keys()]) draw(place);
+    drawAll();
     for (const details of document.querySelectorAll("details:not([open])")) { details.open = true; folded.push(details); }
   });
   addEventListener("afterprint", () => { for (const details of folded.splice(0)) details.open = false; });

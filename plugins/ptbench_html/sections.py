@@ -62,13 +62,12 @@ def answers(view: View) -> Html:
     averages = view.leaders
     if averages:
         best = averages[0]
-        tied = [a for a in averages[1:] if set(a.group) & set(best.group)]
-        who = el("b", name(view.title((best.model, best.protocol))))
+        tied = [((a.model, a.protocol), a.value) for a in view.tied_averages]
+        who, verb, others = _best(view, (best.model, best.protocol), best.value, tied)
         words = [
             f"Over the {best.tasks:,} tasks together, ", who,
-            f" {'is best:' if len(averages) > 1 else 'has'} {number(best.value)} on average",
-            f" ({span(best.ci_low, best.ci_high)})",
-            _not_told(view, [(a.model, a.protocol) for a in tied]), ".",
+            f" {f'{verb}:' if len(averages) > 1 else 'has'} {number(best.value)} on average",
+            f" ({span(best.ci_low, best.ci_high)})", others, ".",
         ]  # fmt: skip
         parts.append(el("p", *words, class_="lead"))
     parts.append(el("ul", *rows[:FEW_TASKS], class_="answers"))
@@ -83,21 +82,54 @@ def answer(view: View, task: str) -> Html:
     found = view.rivals(task)
     best = next((s for s in found if s.best), None)
     if best is None:
-        return Html("nobody has a score that could be compared.")
-    tied = sorted((s for s in found if s.tied), key=lambda s: view.loss(task, (s.model, s.protocol)))
-    who = el("b", name(view.title((best.model, best.protocol))))
+        return _without_standings(view, task)
     if len(found) == 1:
+        who = el("b", name(view.title((best.model, best.protocol))))
         return join([who, f" alone has a score: {number(best.value)}."])
+    tied = sorted((s for s in found if s.tied), key=lambda s: view.loss(task, (s.model, s.protocol)))
+    who, verb, others = _best(
+        view,
+        (best.model, best.protocol),
+        best.value,
+        [((s.model, s.protocol), s.value) for s in tied],
+    )
     ends = span(best.ci_low, best.ci_high)
     score = join([name(best.metric), " ", number(best.value), f", {ends}" if ends else ""])
-    others = _not_told(view, [(s.model, s.protocol) for s in tied])
-    return join([who, " is best (", score, ")", others, "."])
+    return join([who, f" {verb} (", score, ")", others, "."])
 
 
-def _not_told(view: View, tied: Sequence[Entry]) -> Html:
-    if not tied:
-        return Html("")
-    return join(["; ", listed(el("b", name(view.title(one))) for one in tied), " cannot be told from it"])
+def _best(
+    view: View, best: Entry, value: float, tied: Sequence[tuple[Entry, float]]
+) -> tuple[Html, str, Html]:
+    """Return who is best, all that have the same value; the verb; and those that cannot be told from it."""
+    equal = [best, *(one for one, its in tied if its == value)]
+    others = [one for one, its in tied if its != value]
+    many = len(equal) > 1
+    told = join(["; ", _titles(view, others), f" cannot be told from {'them' if many else 'it'}"])
+    return _titles(view, equal), "are equal best" if many else "is best", told if others else Html()
+
+
+def _titles(view: View, some: Sequence[Entry]) -> Html:
+    return listed(el("b", name(view.title(one))) for one in some)
+
+
+def _without_standings(view: View, task: str) -> Html:
+    """Return what can be said of a task for which no standings are kept."""
+    honest = [one for one in view.ranked(task) if one not in view.peeking]
+    if honest:
+        value = view.value(task, honest[0])
+        first = [one for one in honest if view.value(task, one) == value]
+        who, score = _titles(view, first), number(value)
+        if len(honest) == 1:
+            return join([who, f" alone has a score: {score}."])
+        has = "has" if len(first) == 1 else "have"
+        best = f" {has} the best of {len(honest):,} scores, {score}"
+        return join([who, f"{best}; whether others can be told from it was not worked out."])
+    scored = [r for r in view.records if r.task == task and r.scores]
+    if all((r.model, r.label) in view.peeking for r in scored):
+        seen = "only what saw the targets has a score." if scored else "nobody has a score."
+        return Html(seen)
+    return Html("there are scores, but none that could be compared.")
 
 
 def failures(view: View) -> Html:

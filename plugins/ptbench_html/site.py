@@ -63,7 +63,7 @@ def _pages(site: Path, folders: Sequence[Path], own: Path) -> None:
     for folder in folders:
         path = site / f"{folder.name}.html"
         if path != own and _changed([folder]) > _written(path):
-            with suppress(PtbenchError):
+            with suppress(Exception):  # damaged in whatever way; the overview says so
                 _place(path, page(read_report(folder), back="../index.html"))
 
 
@@ -104,7 +104,7 @@ def _summaries(folders: Sequence[Path]) -> tuple[list[Summary], list[str]]:
     for folder in folders:
         try:
             runs.append(read_summary(folder))
-        except (PtbenchError, OSError) as error:
+        except Exception as error:  # damaged in whatever way; the others are shown
             damaged.append(f"{folder.name}: {error}")
     return runs, damaged
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -74,6 +74,12 @@ class View:
     def leaders(self) -> list[Average]:
         """The averages of those that did not see the targets, the best first."""
         return [a for a in self.report.averages if (a.model, a.protocol) not in self.peeking]
+
+    @cached_property
+    def tied_averages(self) -> list[Average]:
+        """Those after the best that share a letter with it."""
+        groups = letters([average.group for average in self.leaders])
+        return [self.leaders[i] for i in range(1, len(groups)) if groups[i] & groups[0]]
 
     @cached_property
     def higher(self) -> Mapping[str, bool]:
@@ -170,3 +176,13 @@ class View:
         for model, protocol in self.entries:
             found.setdefault(model, set()).add(protocol)
         return found
+
+
+def letters(groups: Sequence[str]) -> list[set[str]]:
+    """Return the letters of each group; beyond 26 there are some of two characters, and spaces between.
+
+    >>> letters(["ab", "b"]) == [{"a", "b"}, {"b"}], letters(["z aa", "ab"]) == [{"z", "aa"}, {"ab"}]
+    (True, True)
+    """
+    spaced = any(" " in group or group == "aa" for group in groups)
+    return [set(group.split() if spaced else group) for group in groups]

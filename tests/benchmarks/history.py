@@ -18,6 +18,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from hashlib import sha1
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,9 @@ from typing import Any
 import numpy as np
 
 MODELS, TASKS = 10, 10
-LENGTHS = (5, 6, 8, 10, 20, 30, 60, 100, 300, 1000)
+LENGTHS = (8, 10, 20, 30, 60, 100, 300, 1000)
+Shape = tuple[int, int]
+Noise = Callable[[np.random.Generator, Shape], Any]
 PTBENCH = str(Path(sys.executable).parent / "ptbench")
 
 
@@ -163,6 +166,34 @@ def measure(runs: int) -> dict[str, Any]:
         return found
 
 
+def flips(share: float) -> Noise:
+    """Return scores of which one example is wrong in this share of the nights."""
+    return lambda draw, shape: 0.8 + 0.001 * (draw.random(shape) < share)
+
+
+def hiccups(draw: np.random.Generator, shape: Shape) -> Any:
+    """Return logarithms of seconds with noise of 3 %, a tenth of them 30 % longer."""
+    return 0.03 * draw.normal(size=shape) + np.log(1.3) * (draw.random(shape) < 0.1)
+
+
+def dependent(draw: np.random.Generator, shape: Shape) -> Any:
+    """Return nights that carry half of the last one's deviation on, AR(1)."""
+    values = draw.normal(size=(shape[0], shape[1] + 50))
+    for night in range(1, values.shape[1]):
+        values[:, night] += 0.5 * values[:, night - 1]
+    return values[:, 50:]
+
+
+NOISE: dict[str, Noise] = {
+    "normal": lambda draw, shape: draw.normal(size=shape),
+    **{f"flips in {share:.0%}": flips(share) for share in (0.03, 0.05, 0.1, 0.3, 0.5)},
+    "rounded to 0.4 of a step": lambda draw, shape: np.round(0.4 * draw.normal(size=shape)),
+    "Student's t, 2 degrees": lambda draw, shape: draw.standard_t(2, size=shape),
+    "hiccups": hiccups,
+    "AR(1) of 0.5": dependent,
+}
+
+
 def simulate() -> dict[str, Any]:
     """Return how often noise alone is a change, and how soon a step of two deviations is found."""
     from ptbench.segmentation import segment
@@ -172,10 +203,13 @@ def simulate() -> dict[str, Any]:
     def share(series: Any) -> float:
         return round(float(np.mean([bool(one.starts) for one in segment(series)])), 4)
 
-    alarms = {n: share(draw.normal(size=(2000 if n <= 100 else 500, n))) for n in LENGTHS}
+    alarms = {
+        kind: {n: share(noise(draw, (2000 if n <= 100 else 500, n))) for n in LENGTHS}
+        for kind, noise in NOISE.items()
+    }
     power = {}
     for before in (10, 30, 100):
-        for after in (2, 3, 4, 5, 6, 8, 10):
+        for after in (3, 4, 5, 6, 8, 10):
             series = draw.normal(size=(1000, before + after))
             series[:, before:] += 2
             power[f"{before} nights, then {after}"] = share(series)

@@ -10,8 +10,10 @@ import pytest
 from scipy import stats
 from tests.statistics.measures import ACCURACY, HITS, MEAN, numbers, right
 
-from ptbench import Average, Predictions, SumMetric
-from ptbench.statistics.averages import Scored, average_difference, averages
+from ptbench import Average, Predictions, Record, Status, SumMetric
+from ptbench.failures import new_record
+from ptbench.records import Cell, ModelSpec, TaskSpec
+from ptbench.statistics.averages import Scored, average_difference, averages, shares_data
 from ptbench.statistics.paired import compare
 from ptbench.statistics.standing import stand
 
@@ -134,3 +136,45 @@ def test_what_has_no_average_difference() -> None:
     average = average_difference([same, same])
     assert average is not None
     assert (average.change, average.low, average.high, average.p) == (0, 0, 0, 1)
+
+
+def _clusters_that_turn(turned: int, of: int, size: int = 20) -> tuple[Predictions, Predictions]:
+    """Return A and B on clusters, of which B gets so many wrong that A gets right; else both are alike."""
+    cluster = np.arange(of * size) // size
+    names = [f"c{one:03}" for one in cluster]
+    return right(cluster < of // 2, clusters=names), right(
+        (cluster < of // 2) & (cluster >= turned), clusters=names
+    )
+
+
+@pytest.mark.parametrize(("tasks", "turned"), [(2, 1), (3, 2), (2, 2)])
+def test_clusters_that_turn_are_so_many_coins_and_not_their_examples(tasks: int, turned: int) -> None:
+    a, b = _clusters_that_turn(turned, of=20)
+    one = compare(ACCURACY, [a], [b])
+    assert (one.differing, one.moving, one.p >= 2 * 0.5**turned) == (20 * turned, turned, True)
+    average = average_difference([one] * tasks)
+    assert average is not None
+    coins = tasks * turned
+    assert (average.differing, average.moving) == (20 * coins, coins)
+    assert average.p >= 2 * 0.5**coins
+    assert (average.low <= 0 <= average.high) is (coins < 6)
+
+
+def test_few_examples_that_differ_leave_zero_in_the_interval_of_an_average() -> None:
+    a, b = (_clusters_that_turn(turned, of=20, size=1)[1] for turned in (0, 2))
+    plain = [Predictions(side.ids, side.columns, side.labels) for side in (a, b)]
+    one = compare(HITS, [plain[0]], [plain[1]])
+    average = average_difference([one, one])
+    assert average is not None
+    assert (average.moving, average.p) == (4, pytest.approx(2 * 0.5**4))
+    assert average.low < average.change < 0 <= average.high
+
+
+def test_tasks_on_the_very_same_data_are_told() -> None:
+    def record(task: str, data: str) -> Record:
+        cell = Cell("s", ModelSpec("m", "x:m"), TaskSpec(task, "a", "d:e"), "p")
+        return new_record(cell, "r", Status.OK, fingerprints={"data": data})
+
+    assert not shares_data([record("t", "1"), record("t", "1"), record("u", "2")])
+    assert shares_data([record("t", "1"), record("u", "2"), record("v", "1")])
+    assert not shares_data([record("t", ""), record("u", "")])  # nobody knows

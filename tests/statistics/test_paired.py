@@ -17,9 +17,9 @@ from tests.statistics.measures import ACCURACY, ERRORS, F1, HITS, MEAN, PEARSON,
 
 from ptbench import DataError, Predictions
 from ptbench.comparison import Difference
-from ptbench.statistics.paired import compare, worse
+from ptbench.statistics.paired import compare, seen_at, worse
 from ptbench.statistics.pairs import bonett_price, mcnemar
-from ptbench.statistics.power import detectable
+from ptbench.statistics.power import FEWEST, detectable, fewest
 
 COUNTS = st.integers(0, 400)
 
@@ -230,7 +230,9 @@ def test_the_luck_of_a_single_run_is_not_known() -> None:
     found = compare(MEAN, runs[:1], [table(run["target"], run["prediction"] + 0.1) for run in runs])
     assert found.caveat == "A ran once, and so its luck is not known"
     same = compare(MEAN, runs[:1], [runs[1]] * 3)
-    assert same.caveat == ""  # three runs that all say the same have no luck
+    assert "luck" not in same.caveat  # three runs that all say the same have none
+    assert same.caveat == "the interval is undefined, as no example differs from the others"
+    assert (math.isnan(same.low), math.isnan(same.high)) == (True, True)
     assert repr(same) == repr(compare(MEAN, runs[:1], runs[1:2]))
 
 
@@ -277,6 +279,47 @@ def test_what_is_detectable_is_a_power_calculation() -> None:
     assert detectable(0.02, 9.0) == pytest.approx((stats.t.ppf(0.975, 9) + stats.t.ppf(0.8, 9)) * 0.02)
     assert detectable(0.0001, 999.0, least=0.006) == 0.006
     assert math.isnan(detectable(math.nan, math.nan))
+
+
+def test_one_of_many_questions_sees_less() -> None:
+    for level in (0.05, 0.05 / 40, 0.9):
+        expected = (stats.t.isf(level / 2, 9) + stats.t.ppf(0.8, 9)) * 0.02
+        assert detectable(0.02, 9.0, level=level) == pytest.approx(expected)
+        k = fewest(level)
+        assert 2 * 0.5**k <= level < 2 * 0.5 ** (k - 1)
+    assert (fewest(0.05), fewest(0.0625), fewest(1.0)) == (FEWEST, 5, 1)
+    assert detectable(0.02, 9.0, level=1.5) == pytest.approx(stats.t.ppf(0.8, 9) * 0.02)
+    assert 0 < detectable(0.02, 9.0, level=1e-30) < math.inf
+
+
+def test_what_was_compared_is_seen_at_another_level() -> None:
+    one = compare(ACCURACY, *([side] for side in _discordant(30, 20, 500)))
+    assert seen_at(one, 0.05) == one
+    strict = seen_at(one, 0.05 / 40).detectable
+    assert strict == detectable(one.error, one.freedom, level=0.05 / 40)
+    assert strict > 1.4 * one.detectable
+    same = compare(ACCURACY, *([side] for side in _discordant(0, 0, 500)))
+    assert seen_at(same, 0.05 / 40).detectable == 11 / 500  # 2 * 0.5**11 is below 0.05 / 40
+
+
+@pytest.mark.parametrize("named", [False, True])
+def test_the_examples_part_of_an_error_is_told_apart_from_that_of_seeds(named: bool) -> None:
+    rng, n = np.random.default_rng(21), 1000
+    target = rng.normal(size=n)
+    a, b = (
+        [table(target, target + shift + rng.normal(size=n)) for shift in rng.normal(0, 0.05, 3)]
+        for _ in range(2)
+    )
+    names = [0, 1, 2] if named else []
+    found = compare(MEAN, a, b, a_names=names, b_names=names)
+    moved = np.mean([y["prediction"] - x["prediction"] for x, y in zip(a, b, strict=True)], axis=0)
+    assert found.example_error == pytest.approx(stats.sem(moved))
+    assert found.example_freedom == pytest.approx(n - 1, rel=0.15)
+    values = [[one["prediction"].mean() for one in side] for side in (a, b)]
+    seeds = np.var(np.subtract(*values), ddof=1) if named else np.var(values, axis=1, ddof=1).sum()
+    assert found.error**2 == pytest.approx(found.example_error**2 + seeds / 3)
+    single = compare(MEAN, a[:1], b[:1])
+    assert (single.example_error, single.example_freedom) == (single.error, single.freedom)
 
 
 # worse

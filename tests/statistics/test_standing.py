@@ -12,6 +12,7 @@ from scipy import stats
 from tests.statistics.measures import ACCURACY, F1, HITS, MEAN, PEARSON, numbers, right, table
 
 from ptbench import Predictions, Standing, SumMetric, TableMetric
+from ptbench.offers import Proportion
 from ptbench.statistics.intervals import score, wilson
 from ptbench.statistics.paired import compare
 from ptbench.statistics.standing import score_runs, standings
@@ -271,6 +272,33 @@ def test_a_proportion_that_no_example_moves_has_wilsons_interval() -> None:
         found = _rank(ACCURACY, a=runs)["a"]
         assert (found.ci_low, found.ci_high) == wilson(hits, 20)
         assert math.isnan(_rank(HITS, a=runs)["a"].ci_low)
+
+
+PRECISION = replace(
+    F1,
+    name="precision",
+    bounds=(0.0, 1.0),
+    value=lambda sums: sums[..., 0] / sums[..., 2],
+    proportion=Proportion(lambda sums: (sums[..., 0], sums[..., 2])),
+)
+HITS_OF_EITHER = Proportion(
+    lambda sums: (sums[..., 0], sums[..., 1] + sums[..., 2] - sums[..., 0]), lambda q: 2 * q / (1 + q)
+)
+
+
+def test_perfect_runs_of_what_grows_with_a_proportion_have_wilsons_interval() -> None:
+    target = [1] * 40 + [0] * 60
+    runs = [table(target, [1] * k + [0] * (100 - k)) for k in (20, 30)]  # neither is ever wrong
+    found = _rank(PRECISION, a=runs)["a"]
+    assert (found.value, found.ci_low, found.ci_high) == (1.0, *wilson(25, 25))
+    missed = [table(target, [0] * 40 + [1] * k + [0] * (60 - k)) for k in (20, 30)]  # both always are
+    metric = replace(F1, bounds=(0.0, 1.0), proportion=HITS_OF_EITHER)
+    found, q = _rank(metric, a=missed)["a"], wilson(0, 65)[1]
+    assert (found.value, found.ci_low, found.ci_high) == (0.0, 0.0, pytest.approx(2 * q / (1 + q)))
+    clusters = [f"c{i // 5:02}" for i in range(100)]
+    groups = [Predictions(run.ids, run.columns, run.labels, clusters) for run in runs]
+    found = _rank(PRECISION, a=groups)["a"]
+    assert (found.ci_low, found.ci_high) == wilson(20, 20)
 
 
 def test_undefined_values_are_last_and_never_best() -> None:

@@ -29,8 +29,7 @@ def averages(report: Report, entries: Sequence[tuple[str, str]]) -> Iterator[Ren
         table.add_column(name, justify="right")
     table.add_column("letters")
     for average in shown:
-        half = (average.ci_high - average.ci_low) / 2
-        value = Text(score_text(average.value, half))
+        value = Text(score_text(average.value, average.ci_low, average.ci_high))
         row = Text(average.model), Text(average.protocol), value, Text(place(average)), Text(average.group)
         table.add_row(*row)
     yield table

@@ -12,18 +12,23 @@ from rich.text import Text
 
 from ptbench.cli.reliability import MAX_NAME
 from ptbench.cli.words import (
+    INTERVALS,
     JUDGED,
     LONGEST_NAME,
     LONGEST_TEXT,
+    NO_RANGES,
+    Ranges,
     answer,
     named,
     number,
-    p_of,
     probability,
+    probability_of,
+    reason_of,
     same_predictions,
+    visible,
     word_of,
 )
-from ptbench.comparison import Change, Compared, Comparison
+from ptbench.comparison import Change, Compared, Comparison, Difference
 from ptbench.figures import interval_text
 
 STYLES = {
@@ -35,8 +40,11 @@ STYLES = {
     Change.SAME: "dim",
 }
 MOST_REMARKS = 20
+LONGEST_TITLE = 300
+"""Characters of a side, which may be a path."""
 WORDY, WIDE = ("model", "protocol", "task", "metric", "verdict", "reason"), ("verdict", "reason")
-DISPENSABLE = ("visible from", "metric", "p", "time", "protocol")
+P = "p (Holm)"
+DISPENSABLE = ("visible from", "metric", P, "time", "protocol")
 """Columns that a narrow terminal does without, in this order."""
 
 
@@ -70,31 +78,57 @@ def render_comparison(
     *,
     models: bool = False,
     every: bool = False,
+    ranges: Ranges = NO_RANGES,
 ) -> None:
     """Print a comparison: the primary metric of each task, and these ``metrics`` beside it.
 
     ``models``: its sides are models of one run, which need not stand in every row. ``every``: also the rows
-    in which both predict the same.
+    in which both predict the same. ``ranges``: how far apart two values of a metric can be.
     """
-    console.print(Text.assemble("A: ", named(comparison.a), "\nB: ", named(comparison.b)), soft_wrap=True)
+    console.print(
+        Text.assemble(
+            "A: ", named(comparison.a, most=LONGEST_TITLE), "\nB: ", named(comparison.b, most=LONGEST_TITLE)
+        ),
+        soft_wrap=True,
+    )
     shown = [row for row in comparison.rows if every or not same_predictions(row)]
     if shown:
-        console.print(fitted(COLUMNS, list(_rows(shown, metrics, models)), console))
+        console.print(fitted(COLUMNS, list(_rows(shown, metrics, models, ranges)), console))
     if folded := len(comparison.rows) - len(shown):
         what = "rows have the same predictions; --all shows them"
         what = what if folded > 1 else "row has the same predictions; --all shows it"
         console.print(Text(f"{folded:,} {what}", style="dim"))
     for line in remarks(comparison):
         console.print(line, soft_wrap=True)
-    console.print(Text(answer(comparison, models=models), style="bold"), soft_wrap=True)
+    for text in _meaning(shown, metrics, models):
+        console.print(Text(text, style="dim"), soft_wrap=True)
+    console.print(Text(answer(comparison, models=models, ranges=ranges), style="bold"), soft_wrap=True)
 
 
 COLUMNS = (
-    "model", "protocol", "task", "metric", "A", "B", "change (95 % interval)", "p", "verdict", "visible from",
+    "model", "protocol", "task", "metric", "A", "B", "change (95 % interval)", P, "verdict", "visible from",
 )  # fmt: skip
 
 
-def _rows(rows: Sequence[Compared], metrics: Sequence[str], of_models: bool) -> Iterator[list[Text]]:
+def _meaning(rows: Sequence[Compared], metrics: Sequence[str], of_models: bool) -> Iterator[str]:
+    """Yield what p and intervals are about, where there are any."""
+    seen = [one for row in rows for one in _seen(row, metrics) if not math.isnan(one.p)]
+    if not seen:
+        return
+    plain = any(math.isnan(one.adjusted) for one in seen)
+    of = f"over the rows that differ{'; in parentheses it is not corrected' if plain else ''}"
+    yield f"p is corrected {of}; {INTERVALS}"
+    if of_models:
+        yield "the letters and ~ of a run are corrected over all pairs of models of one task"
+
+
+def _seen(row: Compared, metrics: Sequence[str]) -> list[Difference]:
+    return [one for i, one in enumerate(row.differences) if not i or one.metric in metrics]
+
+
+def _rows(
+    rows: Sequence[Compared], metrics: Sequence[str], of_models: bool, ranges: Ranges
+) -> Iterator[list[Text]]:
     models, protocols = varying(rows)
     for row in rows:
         names = [
@@ -103,22 +137,20 @@ def _rows(rows: Sequence[Compared], metrics: Sequence[str], of_models: bool) -> 
             named(row.task),
         ]
         verdict = Text(word_of(row.verdict, of_models), style=STYLES[row.verdict])
-        if row.reason:
-            verdict.append_text(named(f": {row.reason}", "default", LONGEST_TEXT))
+        if reason := reason_of(row, models=of_models):
+            verdict.append_text(named(f": {reason}", "default", LONGEST_TEXT))
         if not row.differences:
             yield [*names, *[Text()] * 5, verdict, Text()]
-        for i, one in enumerate(row.differences):
-            if i and one.metric not in metrics:
-                continue
+        for i, one in enumerate(_seen(row, metrics)):
             yield [
                 *(names if i == 0 else [Text()] * 3),
                 named(one.metric),
                 Text(number(one.a)),
                 Text(number(one.b)),
                 Text(interval_text(one)),
-                Text(probability(p_of(one)), style="dim" if i else ""),
+                Text(probability_of(one), style="dim" if i else ""),
                 verdict if i == 0 else Text(),
-                Text(number(one.detectable), style="dim"),
+                Text(visible(one, ranges), style="dim"),
             ]
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ptbench.cli.reading import opened_run
+from ptbench.cli.reading import opened_run, told_apart
 from ptbench.cli.shared import JSON, OUTPUT, make_console
 from ptbench.errors import UnknownNameError, UsageError, nearest, printable
 
@@ -77,6 +77,7 @@ def compare_command(
     """
     from ptbench.catalog import load_catalog
     from ptbench.plain import to_json
+    from ptbench.runner.sides import numeric_metrics
 
     with ExitStack() as stack:
         stack.enter_context(redirect_stdout(sys.stderr))  # what a plugin prints is no output of ours
@@ -88,6 +89,7 @@ def compare_command(
             from ptbench.runner.comparing import compare_runs
 
             found = compare_runs(before, after, catalog, allow=frozenset(allow), metrics=metrics, alpha=alpha)
+            found = told_apart(found, Path(a), Path(b))
         else:
             from ptbench.runner.comparing import compare_sides
 
@@ -106,17 +108,19 @@ def compare_command(
             most = most if most is not None or as_json else SHOWN
             differing = [row for row in found.rows if row.primary is not None and row.primary.differing]
             flipped = find_flips(differing, before, after, catalog, most)
+    offers = numeric_metrics(catalog).items()
+    ranges = {name: metric.bounds[1] - metric.bounds[0] for name, metric in offers}
     if as_json:
         from ptbench.cli.words import answer
 
-        data = {**to_json(found), "answer": answer(found, models=before is after)}
+        data = {**to_json(found), "answer": answer(found, models=before is after, ranges=ranges)}
         click.echo(json.dumps({**data, "flips": to_json(flipped)} if flips else data))
     else:
         from ptbench.cli.comparetable import render_comparison
         from ptbench.cli.fliptable import render_flips
 
         console = make_console()
-        render_comparison(found, console, metrics, models=before is after, every=every)
+        render_comparison(found, console, metrics, models=before is after, every=every, ranges=ranges)
         render_flips(flipped, console)
     return exit_code(found)
 
@@ -157,4 +161,5 @@ def _only(report: Report, models: Sequence[str], tasks: Sequence[str]) -> Report
         for record in report.records
         if (not models or record.model in models) and (not tasks or record.task in tasks)
     ]
-    return replace(report, records=tuple(records))
+    run = {**report.run, "cells": None} if models or tasks else report.run  # so many are not there now
+    return replace(report, run=run, records=tuple(records))

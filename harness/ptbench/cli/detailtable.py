@@ -8,7 +8,7 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from ptbench.cli.words import named, number
+from ptbench.cli.words import LONGEST_NAME, named, number
 from ptbench.details import Confusion, ReliabilityBin
 
 MOST_LABELS, MOST_PAIRS = 20, 20
@@ -17,8 +17,9 @@ MOST_LETTERS, NARROW = 16, 60
 """Characters of a label above a column, and of all of them, up to which labels stand there and no numbers."""
 
 
-def confusion_table(confusion: Confusion) -> Group:
-    """Return the matrix, or of many labels the pairs that are confused most."""
+def confusion_table(confusion: Confusion, draws: int = 1) -> Group:
+    """Return the matrix, or of many labels the pairs that are confused most; a sum over so many draws."""
+    over = f", summed over {draws:,} draws of training rows" if draws > 1 else ""
     size = len(confusion.labels)
     if size > MOST_LABELS:
         pairs = confusion.mistakes(MOST_PAIRS)
@@ -26,7 +27,7 @@ def confusion_table(confusion: Confusion) -> Group:
         table.add_column("examples", justify="right")
         for target, prediction, count in pairs:
             table.add_row(named(target), named(prediction), f"{count:,}")
-        return under(f"the {len(pairs)} most frequent confusions of {size:,} labels", table)
+        return under(f"the {len(pairs)} most frequent confusions of {size:,} labels{over}", table)
     table = texts("target")
     # long names of many labels would make the matrix wider than any terminal: numbers stand for them
     numbered = sum(min(len(label), MOST_LETTERS) + 3 for label in confusion.labels) > NARROW
@@ -40,11 +41,14 @@ def confusion_table(confusion: Confusion) -> Group:
             for j, count in enumerate(row)
         ]
         table.add_row(name, *cells)
-    return under("confusion: targets down, predictions across", table)
+    return under(f"confusion: targets down, predictions across{over}", table)
 
 
-def reliability_table(bins: Sequence[ReliabilityBin]) -> Group:
-    """Return accuracy beside confidence, and where they are further apart than chance explains."""
+def reliability_table(bins: Sequence[ReliabilityBin], draws: int = 1, clusters: int | None = None) -> Group:
+    """Return accuracy beside confidence, and where they are further apart than chance explains.
+
+    ``draws``: the bins are of the first of so many; ``clusters``: the examples fall into so many.
+    """
     n = sum(one.n for one in bins)
     error = sum(one.n * abs(one.confidence - one.accuracy) for one in bins) / n
     table = texts()
@@ -61,7 +65,12 @@ def reliability_table(bins: Sequence[ReliabilityBin]) -> Group:
             f"{number(one.accuracy_low)} to {number(one.accuracy_high)}",
             Text(off, style="yellow"),
         )
-    return under(f"reliability (expected calibration error {error:.3f})", table)
+    title = f"reliability (expected calibration error {error:.3f})"
+    if draws > 1:
+        title += f"; of the first of {draws:,} draws of training rows"
+    if clusters is not None:
+        title += f"; intervals take examples as independent, though they fall into {clusters:,} clusters"
+    return under(title, table)
 
 
 def texts(*names: str) -> Table:
@@ -74,4 +83,4 @@ def texts(*names: str) -> Table:
 
 def under(title: str, table: Table) -> Group:
     """Return a table under a title, which may be longer than the table is wide."""
-    return Group(named(title, "italic"), table)
+    return Group(named(title, "italic", 3 * LONGEST_NAME), table)

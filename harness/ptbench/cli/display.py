@@ -133,9 +133,8 @@ class Display:
         text.append(printable(record.title), style="default" if good else "red")
         score = record.score(record.primary)
         if good and score is not None:
-            text.append(
-                f"  {printable(score.metric)} {score_text(score.value, score.half_width)}", style="default"
-            )
+            value = score_text(score.value, score.ci_low, score.ci_high)
+            text.append(f"  {printable(score.metric)} {value}", style="default")
         if not good:
             text.append(f"  {printable(str(record.error or 'nobody knows why'))}", style="red")
         seconds = seconds_of(record)

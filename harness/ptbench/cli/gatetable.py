@@ -8,16 +8,26 @@ from collections.abc import Iterator, Sequence
 from rich.console import Console
 from rich.text import Text
 
-from ptbench.cli.comparetable import STYLES, fitted, remarks
-from ptbench.cli.words import JUDGED, LONGEST_TEXT, named, number, p_of, probability
+from ptbench.cli.comparetable import LONGEST_TITLE, STYLES, P, fitted, remarks
+from ptbench.cli.words import (
+    INTERVALS,
+    JUDGED,
+    LONGEST_TEXT,
+    NOT_ASKED,
+    named,
+    number,
+    p_of,
+    probability,
+    reason_of,
+)
 from ptbench.comparison import TIME, Change, Compared, Comparison
-from ptbench.figures import interval_text, timing_text
+from ptbench.figures import interval_text, margins_text, timing_text
 
 WORST_FIRST = (
     Change.WORSE, Change.GONE, Change.NOT_COMPARABLE, Change.NEW, Change.BETTER, Change.SAME,
 )  # fmt: skip
 COLUMNS = (
-    "verdict", "model", "protocol", "task", "metric", "baseline", "run", "change (95 % interval)", "p",
+    "verdict", "model", "protocol", "task", "metric", "baseline", "run", "change (95 % interval)", P,
     "time", "reason",
 )  # fmt: skip
 
@@ -25,7 +35,13 @@ COLUMNS = (
 def render_gate(comparison: Comparison, console: Console, *, every: bool = False) -> None:
     """Print a gate: rows that changed, or ``every`` one, and the verdict over all of them."""
     console.print(
-        Text.assemble("baseline: ", named(comparison.a), "\nrun: ", named(comparison.b)), soft_wrap=True
+        Text.assemble(
+            "baseline: ",
+            named(comparison.a, most=LONGEST_TITLE),
+            "\nrun: ",
+            named(comparison.b, most=LONGEST_TITLE),
+        ),
+        soft_wrap=True,
     )
     rows = worst_first(comparison)
     shown = [row for row in rows if every or row.verdict is not Change.SAME or _slower(row)]
@@ -66,28 +82,51 @@ def summary(comparison: Comparison) -> str:
     'nothing could be compared'
     """
     regressed = comparison.regressed
-    counts = [f"{count:,} {verdict.value}" for verdict in WORST_FIRST if (count := comparison.count(verdict))]
-    if slower := sum(_slower(row) for row in comparison.rows):
-        counts.append(f"{slower:,} slower")
-    told = ", ".join(counts)
+    dropped = [row.title for row in comparison.rows if row.verdict is Change.GONE and not row.reason]
+    numbers = {verdict.value: comparison.count(verdict) for verdict in WORST_FIRST}
+    numbers[Change.GONE.value] -= len(dropped)
+    numbers |= {"slower": sum(map(_slower, comparison.rows)), NOT_ASKED: len(dropped)}
+    told = ", ".join(f"{count:,} {what}" for what, count in numbers.items() if count)
+    lost = f"; {NOT_ASKED}: {some(dropped)}" if dropped else ""
     if regressed:
         title = regressed[0].title if len(regressed) == 1 else f"{len(regressed):,} rows"
-        return f"REGRESSED: {title} ({told})"
+        return f"REGRESSED: {title} ({told}){lost}"
     if not comparison.comparable:
         return "nothing could be compared" + (f": {told}" if told else "")
-    return f"no regression was shown ({told})"
+    refused, n = numbers.pop(Change.NOT_COMPARABLE.value), len(comparison.rows)
+    if not refused:
+        return f"no regression was shown ({told}){lost}"
+    compared = sum(bool(row.differences) and row.verdict in JUDGED for row in comparison.rows)
+    rest = ", ".join(f"{count:,} {what}" for what, count in numbers.items() if count)
+    said = f"no regression was shown on {compared:,} of {n:,} rows; {refused:,} not comparable"
+    return f"{said} ({rest}){lost}"
+
+
+def some(titles: Sequence[str], most: int = 3) -> str:
+    """Return the first of some titles, and how many there are beside.
+
+    >>> some(["a", "b", "c", "d", "e"])
+    'a; b; c; and 2 more'
+    """
+    more = [f"and {len(titles) - most:,} more"] if len(titles) > most else []
+    return "; ".join([*titles[:most], *more])
 
 
 def meaning(comparison: Comparison) -> Iterator[str]:
     """Yield what the verdict means: how often it is false, what counts as no difference, what was not run."""
-    rows = sum(bool(row.differences) and row.verdict in JUDGED for row in comparison.rows)
-    if rows:
-        of = "the one row" if rows == 1 else f"all {rows:,} rows together (Holm)"
+    scores = sum(row.primary is not None and not math.isnan(row.primary.adjusted) for row in comparison.rows)
+    times = sum(row.timing is not None and not math.isnan(row.timing.adjusted) for row in comparison.rows)
+    if asked := scores + times:
+        kinds = ", ".join(f"{n:,} {kind}" for n, kind in ((scores, "of scores"), (times, "of times")) if n)
+        of = (
+            f"the one question ({kinds})"
+            if asked == 1
+            else f"all {asked:,} questions together (Holm): {kinds}"
+        )
         share = f"{100 * comparison.alpha:.3g} %"
         yield f"false alarms: where nothing got worse, at most {share} of gates fail, over {of}"
-    margins = {name: margin for name, margin in comparison.margins.items() if name != TIME}
-    if margins:
-        told = ", ".join(f"{margin:g} of {name}" for name, margin in sorted(margins.items()))
+        yield INTERVALS
+    if told := margins_text({name: margin for name, margin in comparison.margins.items() if name != TIME}):
         yield f"margin: a loss of up to {told} counts as none"
     timed = [row.timing for row in comparison.rows if row.timing is not None]
     if timed:
@@ -124,7 +163,7 @@ def _row(row: Compared) -> list[Text]:
         named(row.task),
         *numbers,
         Text(timing_text(row.timing)) if row.timing is not None else Text(),
-        named(row.reason, most=LONGEST_TEXT),
+        named(reason_of(row), most=LONGEST_TEXT),
     ]
 
 

@@ -7,16 +7,19 @@ import math
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import redirect_stdout
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from ptbench.cli.comparing import ALLOW, CHANCE, NOTHING
-from ptbench.cli.reading import opened_run
+from ptbench.cli.reading import opened_run, told_apart
 from ptbench.cli.shared import JSON, make_console
-from ptbench.cli.whichrun import newest_run
+from ptbench.cli.whichrun import look, newest_run
 from ptbench.errors import UsageError, printable
+from ptbench.lock import is_running
+from ptbench.runlog import INTERRUPTED, RUNNING
 
 if TYPE_CHECKING:
     from ptbench.catalog import Catalog
@@ -28,6 +31,8 @@ REGRESSED = 3
 NIGHTS = 30
 """Earlier runs that the noise of timings is learned from."""
 ALPHA = 0.05
+SILENT = 60
+"""Seconds after which a run of another machine that says nothing is taken for dead."""
 EXIT_CODES = (
     "Exit codes: 0 no regression was shown; 2 the call is wrong; 3 something got worse, slower, or lost its "
     "score; 4 nothing could be compared."
@@ -67,6 +72,10 @@ MARGINS = click.option(
     help="Chance that a gate fails though nothing got worse.  [default: the suite's, else 0.05]",
 )  # fmt: skip
 @ALLOW
+@click.option(
+    "--keep", is_flag=True,
+    help="Keep what is found in comparison.json although --against, --margin, --alpha or --allow is given.",
+)  # fmt: skip
 @click.option("--all", "every", is_flag=True, help="Show the rows that are the same, too.")
 @JSON
 def gate_command(
@@ -75,20 +84,29 @@ def gate_command(
     margins: dict[str, float],
     alpha: float | None,
     allow: tuple[str, ...],
+    keep: bool,
     every: bool,
     as_json: bool,
 ) -> int:
     """Say whether RUN is worse than a baseline anywhere, by more than chance and margin.
 
-    RUN is the folder of a run, or of a suite: then its newest run. What is found is kept in comparison.json
-    in the folder of RUN, where the reporters find it.
+    RUN is the folder of a run, or of a suite: then its newest run. What is found against the pinned baseline,
+    as the suite asks for it, is kept in comparison.json in the folder of RUN, where the reporters find it.
+    With --against, --margin, --alpha or --allow nothing is kept, but with --keep.
     """
     from ptbench.catalog import load_catalog
     from ptbench.cli.gatetable import render_gate, summary
     from ptbench.plain import to_json
 
+    keep = keep or not (against or margins or allow or alpha is not None)
     with redirect_stdout(sys.stderr):  # what a plugin prints is no output of ours
-        found = gated(newest_run(run), against, load_catalog(), margins=margins, alpha=alpha, allow=allow)
+        found = gated(
+            newest_run(run), against, load_catalog(),
+            margins=margins, alpha=alpha, allow=allow, keep=keep,
+        )  # fmt: skip
+    if not keep:
+        told = "note: another question than the suite's is not kept in comparison.json; see --keep"
+        click.echo(told, err=True)
     if as_json:
         data = {**to_json(found), "summary": summary(found), "regressed": to_json(found.regressed)}
         click.echo(json.dumps(data))
@@ -112,29 +130,51 @@ def gated(
     margins: Mapping[str, float] | None = None,
     alpha: float | None = None,
     allow: Sequence[str] = (),
+    keep: bool = True,
 ) -> Comparison:
-    """Compare a run with a baseline (None: the pinned one) and keep what is found in its folder.
+    """Compare a run with a baseline (None: the pinned one) and ``keep`` what is found in its folder.
 
     ``margins`` and ``alpha`` override those of the suite. Raises `UsageError` where there is no baseline, or
-    none of that name, and for a metric that nobody offers.
+    none of that name, for a metric that nobody offers, and for a run that is not over.
     """
     from ptbench.runner.gating import gate
     from ptbench.store import COMPARISON, read_report, write_json
 
-    report = read_report(folder)
+    report = _over(read_report(folder))
     asked = report.run.get("gate")
     asked = asked if isinstance(asked, Mapping) else {}
     margins = {**asked.get("margins", {}), **(margins or {})}
     alpha = alpha if alpha is not None else asked.get("alpha", ALPHA)
-    with opened_run(against if against is not None else _pinned(report)) as baseline:
+    path = against if against is not None else _pinned(report)
+    with opened_run(path) as baseline:
         if baseline.folder.resolve() == folder.resolve():
             raise UsageError(f"{folder} is the baseline itself; give another run, or another --against")
         found = gate(
             report, baseline, catalog,
             alpha=alpha, margins=margins, allow=frozenset(allow), nights=_nights(report),
         )  # fmt: skip
-    write_json(folder / COMPARISON, found)
+    found = told_apart(found, path, folder)
+    if report.run.get("status") == INTERRUPTED:
+        told = "the run was interrupted: the same command goes on with it"
+        found = replace(found, notes=(*found.notes, told))
+    if keep:
+        write_json(folder / COMPARISON, found)
     return found
+
+
+def _over(report: Report) -> Report:
+    """Return a run as interrupted where its process died. Raises `UsageError` where it still runs."""
+    if report.run.get("status") != RUNNING:
+        return report
+    try:
+        seen = look(report.folder)
+    except UsageError:  # it has no log, which is never needed: its lock tells as much
+        alive = is_running(report.folder)
+    else:
+        alive = seen.alive if seen.alive is not None else seen.silent < SILENT
+    if alive:
+        raise UsageError(f"{report.folder} still runs; `ptbench status` shows how far it is")
+    return replace(report, run={**report.run, "status": INTERRUPTED})
 
 
 def _pinned(report: Report) -> Path:

@@ -40,8 +40,9 @@ def history_command(
 
     SUITE is the folder of its runs, results/<suite>, or the suite's name or file, with --output.
 
-    A level changed where a segmentation of the whole series says so, not where last night differs. A night
-    that stands out alone is none; the last night is marked until another confirms it.
+    A level changed where a segmentation of the whole series says so, not where last night differs: there are
+    eight nights at least, and three of the new level. One or two that stand out are none; the last night is
+    marked until others confirm it.
     """
     from ptbench.history import read_history
 
@@ -87,6 +88,7 @@ def _data(history: History) -> dict[str, Any]:
         "suite": history.suite,
         "folder": str(history.folder),
         "sentence": history.sentence,
+        "gate": history.gate,
         "nights": [{name: to_json(getattr(night, name)) for name in fields} for night in history.nights],
         "series": to_json(history.series),
         "damaged": list(history.damaged),

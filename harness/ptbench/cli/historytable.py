@@ -13,6 +13,7 @@ from rich.text import Text
 
 from ptbench.errors import printable
 from ptbench.history import ChangePoint, History, Series, level_text
+from ptbench.summaries import missing_records
 
 BLOCKS = "▁▂▃▄▅▆▇█"
 MOST = 40
@@ -83,6 +84,10 @@ def _parts(history: History, width: int, every: bool) -> Iterator[RenderableType
     if history.series:
         yield table
     yield Text(printable(history.sentence))
+    if history.gate:
+        yield Text(printable(history.gate))
+    if lost := [night for night in history.nights if missing_records(night)]:
+        yield Text(printable(f"{lost[-1].run}: {missing_records(lost[-1])}"), style="yellow")
     if any(night.status != "finished" for night in history.nights):
         count = sum(night.status != "finished" for night in history.nights)
         yield Text(f"{count:,} of the nights did not finish", style="dim")
@@ -90,6 +95,8 @@ def _parts(history: History, width: int, every: bool) -> Iterator[RenderableType
 
 def _changes(history: History, series: Series, every: bool) -> Text:
     text = Text("\n").join([_change(history, series, point, every) for point in series.changes])
+    if series.too_few:
+        text.append(series.too_few, style="dim")
     if series.stands_out:
         value = float(series.values[series.outliers[-1]])
         text.append("\n" if text else "")

@@ -17,12 +17,15 @@ from ptbench.cli.looking import EXECUTION
 from ptbench.cli.running import Ran, look_safely, run_plan
 from ptbench.cli.shared import CACHE, JSON, OUTPUT, PRECISION, SUITE, make_console
 from ptbench.errors import UsageError, printable
+from ptbench.reporters.inert import shortened
 
 if TYPE_CHECKING:
     from ptbench.cli.looking import Looked
     from ptbench.comparison import Comparison
 
 FAILED = 1
+LONGEST = 400
+"""Characters of what is said of a night."""
 
 
 @click.command("nightly", epilog=EXIT_CODES)
@@ -116,21 +119,32 @@ def _goes_on(looked: Looked, output: Path, precision: str | None) -> bool:
 def _first(ran: Ran) -> tuple[int, str]:
     """Return the exit code and the words for a night that there is nothing to compare with."""
     records = ran.report.records
-    bad = sum(record.status != "ok" for record in records)
-    if bad or not ran.good:
-        what = f"{bad:,} of {len(records):,} cells did not end well" if bad else "a report was not written"
-        return FAILED, f"{what}, so no baseline was pinned"
-    return 0, f"all {len(records):,} cells ok; pinned as the baseline of the nights to come"
+    bad = [record for record in records if record.status != "ok"]
+    if bad:
+        first = shortened(printable(f"{bad[0].title}: {bad[0].error}"), LONGEST)
+        return (
+            FAILED,
+            f"{len(bad):,} of {len(records):,} cells did not end well, so no baseline was pinned ({first})",
+        )
+    if not ran.good:
+        return FAILED, "a report was not written, so no baseline was pinned"
+    cells = "the one cell is" if len(records) == 1 else f"all {len(records):,} cells are"
+    return 0, f"{cells} ok; pinned as the baseline of the nights to come"
 
 
 def _told(found: Comparison) -> str:
-    """Return the verdict with the numbers of what got worst."""
+    """Return the verdict in a line, with what got worst, or why nothing could be compared."""
     from ptbench.cli.gatetable import summary, worst_first
     from ptbench.cli.words import number
 
-    one = worst_first(found)[0].primary if found.regressed else None
-    numbers = f": {one.metric} {number(one.a)} -> {number(one.b)}" if one is not None else ""
-    return printable(f"{summary(found)}{numbers}")
+    rows = worst_first(found)
+    example = ""
+    if rows and (found.regressed or not found.comparable):
+        worst = rows[0]
+        one = worst.primary
+        what = f"{one.metric} {number(one.a)} -> {number(one.b)}" if one is not None else worst.reason
+        example = f"; {worst.title}: {what}" if what else ""
+    return shortened(printable(f"{summary(found)}{example}"), LONGEST)
 
 
 def _report_again(looked: Looked, ran: Ran, reporters: tuple[str, ...]) -> bool:

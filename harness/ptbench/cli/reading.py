@@ -9,8 +9,14 @@ from dataclasses import replace
 from pathlib import Path
 
 from ptbench.cli.whichrun import newest_run
+from ptbench.comparison import Comparison
 from ptbench.errors import UsageError
 from ptbench.records import Report
+
+
+def told_apart(found: Comparison, a: Path, b: Path) -> Comparison:
+    """Return a comparison that calls its sides by their paths where they have the same name, as copies do."""
+    return replace(found, a=str(a), b=str(b)) if found.a == found.b else found
 
 
 @contextmanager

@@ -74,4 +74,4 @@ def without_copies(report: Report) -> Iterator[Table]:
 def _apart(records: Sequence[Record], metric: str) -> str:
     scores = [score.without_copies for record in records if (score := record.score(metric)) is not None]
     known = [value for value in scores if value is not None]
-    return score_text(math.fsum(known) / len(known), math.nan) if known else ""
+    return score_text(math.fsum(known) / len(known)) if known else ""

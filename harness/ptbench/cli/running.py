@@ -31,6 +31,9 @@ if TYPE_CHECKING:
     from ptbench.runner.plan import Plan
 
 
+PAGE = "report.html"
+
+
 @click.command("run")
 @SUITE
 @OUTPUT
@@ -85,7 +88,7 @@ def run_command(
         quiet=quiet,
         as_json=as_json,
     )
-    show_report(ran.report, as_json, f"{ran.inspected}results: {ran.shown}")
+    show_report(ran.report, as_json, f"{ran.inspected}{ran.page}results: {ran.shown}")
     return 0 if ran.good else 1
 
 
@@ -101,6 +104,11 @@ class Ran:
     """Whether every report was written and every inspection made."""
     inspected: str = ""
     """A line that says where the inspections are, if there are any."""
+
+    @property
+    def page(self) -> str:
+        """A line that says which file to open, if the run has a page."""
+        return f"page: {self.shown / PAGE}\n" if (self.folder / PAGE).is_file() else ""
 
     @property
     def good(self) -> bool:

@@ -51,7 +51,9 @@ class Shown:
     """How many examples are wrong; None where none is right or wrong."""
     predictions: tuple[Example, ...] = ()
     draws: int = 1
-    """Draws of training rows; the confusion counts all, and the examples are of the first."""
+    """Draws of training rows; the confusion sums over all, and all else is of the first."""
+    clusters: int | None = None
+    """Into how many the examples fall; None where each stands alone."""
     log: str = ""
     """The end of its log, where it did not end well."""
     notes: tuple[str, ...] = ()
@@ -114,11 +116,12 @@ def look(report: Report, record: Record, most: int) -> Shown:
     return Shown(
         record,
         confusion(whole),
-        reliability(whole),
+        reliability(first),
         tuple(_example(first, i) for i in worst(first, most)),
         len(worst(first, len(first))),
         tuple(_example(first, i) for i in range(min(most, len(first)))),
         len(runs),
+        None if first.clusters is None else len(set(first.clusters)),
     )
 
 

@@ -79,9 +79,9 @@ def _failure(shown: Shown) -> Iterator[Text]:
 def _parts(shown: Shown) -> Iterator[RenderableType]:
     yield _scores(shown.record)
     if shown.confusion is not None:
-        yield confusion_table(shown.confusion)
+        yield confusion_table(shown.confusion, shown.draws)
     if shown.reliability:
-        yield reliability_table(shown.reliability)
+        yield reliability_table(shown.reliability, shown.draws, shown.clusters)
     if shown.wrong is not None:
         n = shown.record.n or 0
         told = f"worst errors ({shown.wrong:,} of {n:,} wrong)" if shown.confusion else "worst errors"

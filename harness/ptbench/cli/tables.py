@@ -24,7 +24,7 @@ from ptbench.remarks import notes_of, where_of
 from ptbench.report import entries_of, grouped, halved, ordered, searched, tasks_of
 
 LEGEND = (
-    "score ± half the 95 % interval   [bold green]*[/] best   "
+    "score ± half the 95 % interval, or -below+above   [bold green]*[/] best   "
     "[green]~[/] cannot be told from the best (paired by example)"
 )
 DISPENSABLE = ("cells", "search", "device", "peak\n(MiB)", "MACs", "front", "protocol")
@@ -33,7 +33,7 @@ MOST_ENTRIES, MOST_TASKS = 100, 30
 """Rows and columns of scores that are drawn: nobody reads more on a terminal."""
 HALVED, BESIDE = "½", "†"
 SCORE_WIDTH = 17
-"""A column of scores with its frame."""
+"""A column of scores with its frame, at least; intervals of two unequal sides take more."""
 
 
 def render(report: Report, console: Console) -> None:
@@ -48,10 +48,10 @@ def _parts(whole: Report, width: int) -> Iterator[RenderableType]:
     tasks = list(tasks_of(report).items())
     entries = entries_of(report)
     names = [max(map(len, column), default=0) for column in zip(*entries, strict=True)]
-    fits = max(1, (width - sum(min(size, MAX_NAME) + 3 for size in names) - 1) // SCORE_WIDTH)
+    room = width - sum(min(size, MAX_NAME) + 3 for size in names) - 1
     tried = _tried(report)
-    for start in range(0, len(tasks), fits):
-        yield _scores(report, entries, tried, dict(tasks[start : start + fits]), first=start == 0)
+    for i, part in enumerate(_parted(tasks, _widths(report), room)):
+        yield _scores(report, entries, tried, dict(part), first=i == 0)
     if report is not whole:
         yield Text(
             f"shown: the first {len(entries):,} of {len(groups):,} models under protocols on the "
@@ -143,11 +143,44 @@ def _score(standing: Standing) -> Text:
         mark, style = "~", "green"
     elif math.isnan(standing.value):
         style = "yellow"
-    value, _, half = score_text(standing.value, (standing.ci_high - standing.ci_low) / 2).partition(" ")
+    value, _, half = _interval(standing).partition(" ")
     text = Text(value, style=style)
     text.append(f" {half}" if half else "", style="dim")
     text.append(f" {mark}", style=style)
     return text
+
+
+def _interval(standing: Standing) -> str:
+    return score_text(standing.value, standing.ci_low, standing.ci_high)
+
+
+def _widths(report: Report) -> dict[tuple[str, str], int]:
+    """Return what the column of each task and metric takes with its mark and its frame."""
+    widths: dict[tuple[str, str], int] = {}
+    for standing in report.standings:
+        key = standing.task, standing.metric
+        widths[key] = max(widths.get(key, SCORE_WIDTH), len(_interval(standing)) + 5)
+    return widths
+
+
+def _parted(
+    tasks: Sequence[tuple[str, str]], widths: Mapping[tuple[str, str], int], room: int
+) -> list[list[tuple[str, str]]]:
+    """Return tasks as tables of them that fit into the room, at least one in each.
+
+    >>> _parted([("a", "f1"), ("b", "f1"), ("c", "f1")], {("b", "f1"): 25}, 45)
+    [[('a', 'f1'), ('b', 'f1')], [('c', 'f1')]]
+    """
+    parts: list[list[tuple[str, str]]] = [[]]
+    left = room
+    for task in tasks:
+        width = widths.get(task, SCORE_WIDTH)
+        if parts[-1] and width > left:
+            parts.append([])
+            left = room
+        parts[-1].append(task)
+        left -= width
+    return parts
 
 
 def _costs(report: Report, groups: Mapping[tuple[str, str], Sequence[Record]], width: int) -> Table:

@@ -6,7 +6,7 @@ from ptbench.errors import UnknownNameError, UsageError, nearest, printable
 from ptbench.records import Record, Report
 from ptbench.report import ordered
 
-BETWEEN = " x "
+BETWEEN, SEED = " x ", " seed "
 MOST = 12
 """Cells that an error names."""
 
@@ -15,6 +15,11 @@ def find_cell(report: Report, text: str) -> Record:
     """Return the cell that a text means. Raises `UsageError`: there is none, or it may mean several."""
     records = ordered(report)
     wanted = " ".join(text.split())
+    if not wanted:
+        raise UsageError('which cell? give "MODEL x TASK x PROTOCOL", or an id; `ptbench report` names them')
+    start, said, seed = wanted.rpartition(SEED)
+    if said and seed.isdecimal() and not any(_is(record, wanted) for record in records):
+        records, wanted = [record for record in records if record.seed == int(seed)], start
     for means in (_is, _begins):
         found = [record for record in records if means(record, wanted)]
         if len(found) == 1:
@@ -29,6 +34,7 @@ def find_cell(report: Report, text: str) -> Record:
                 more = f" and {len(names) - MOST} more" if len(names) > MOST else ""
                 hint = f"say which: {'; '.join(names[:MOST])}{more}"
             raise UsageError(f"'{printable(text)}' may be {len(found)} cells; {printable(hint)}")
+    wanted, records = " ".join(text.split()), ordered(report)
     known = {record.cell for record in records}
     if BETWEEN in wanted:
         known = {name for record in records for name in (title(record), _without_options(record))}

@@ -140,7 +140,7 @@ def _case_name(record: Record) -> str:
 
 
 def _score(score: Score) -> str:
-    text = score_text(score.value, score.half_width)
+    text = score_text(score.value, score.ci_low, score.ci_high)
     if not math.isnan(score.half_width):
         text += f" [{score.ci_low:.6g}, {score.ci_high:.6g}]"
     text += f" n {score.n}"

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator
 
 from ptbench.comparison import Change, Compared, Comparison
-from ptbench.figures import change_text, finding_text, interval_text, p_text, score_text
+from ptbench.figures import change_text, finding_text, interval_text, margins_text, p_text, score_text
 from ptbench.reporters.inert import fitting, inert, table
 
 WORSE, ROWS, REST = 6_000, 10_000, 2_000
@@ -34,7 +34,9 @@ def _parts(comparison: Comparison) -> Iterator[str]:
         yield "**Nothing could be compared.**\n"
     counts = (f"{comparison.count(verdict):,} {verdict.value}" for verdict in Change)
     chance = f"the chance of any false alarm is {comparison.alpha:.0%}".replace("%", " %")
-    yield f"{', '.join(said for said in counts if not said.startswith('0 '))}; {chance}.\n"
+    margins = margins_text(comparison.margins) if comparison.gate else ""
+    slack = f"; no loss: up to {inert(margins)}" if margins else ""
+    yield f"{', '.join(said for said in counts if not said.startswith('0 '))}; {chance}{slack}.\n"
     if comparison.average is not None:
         yield f"Average over tasks: {inert(change_text(comparison.average), MAX_SENTENCE)}\n"
     if comparison.rows:
@@ -60,7 +62,7 @@ def _row(row: Compared) -> list[str]:
     if (found := row.primary) is None:
         return [*cells, "", "", "", inert(row.reason), "", _also(row)]
     p = found.p if math.isnan(found.adjusted) else found.adjusted
-    sides = (score_text(value, math.nan) for value in (found.a, found.b))
+    sides = (score_text(value) for value in (found.a, found.b))
     told = "" if math.isnan(p) else p_text(p).removeprefix("= ")
     return [*cells, inert(found.metric), *sides, inert(interval_text(found)), inert(told), _also(row)]
 

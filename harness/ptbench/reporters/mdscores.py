@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from ptbench.figures import score_text
+from ptbench.model import Capability
 from ptbench.records import Average, Record, Report, Standing, Status
 from ptbench.report import entries_of, grouped, tasks_of
 from ptbench.reporters.inert import fitting, inert, table
@@ -32,10 +34,21 @@ def _answer(report: Report, task: str, metric: str) -> str:
     said = f"{of}: **{inert(best.model)}** under {inert(best.protocol)}, {_score(best)}"
     tied = [standing for standing in here if standing.tied and not standing.best]
     if not tied:
-        return f"{said}; better than every other" if len(here) > 1 else f"{said}; the only one"
+        return f"{said}; better than every other" if _rivals(report, here) else f"{said}; the only one"
     named = [f"{inert(standing.model)} under {inert(standing.protocol)}" for standing in tied[:MAX_TIED]]
     more = f" and {len(tied) - MAX_TIED:,} more" if len(tied) > MAX_TIED else ""
     return f"{said}; cannot be told from it: {', '.join(named)}{more}"
+
+
+def _rivals(report: Report, standings: Sequence[Standing]) -> list[Standing]:
+    """Return those that the best could have lost to: with a score, made without a look at the targets."""
+    peeking = {(r.model, r.label) for r in report.records if r.capability == Capability.PEEK}
+    return [
+        standing
+        for standing in standings
+        if not (standing.best or math.isnan(standing.value))
+        and (standing.model, standing.protocol) not in peeking
+    ]
 
 
 def scores_section(report: Report) -> str:
@@ -57,7 +70,8 @@ def scores_section(report: Report) -> str:
         parts.append(part)
         room -= len(part.encode())
     legend = (
-        "Score ± half of its 95 % interval, mean over seeds. Bold: the best. "
+        "Score ± half of its 95 % interval, or how far that reaches below and above; mean over seeds. "
+        "Bold: the best. "
         "Letters: those that share one cannot be told apart; ~: cannot be told from the best."
     )
     tables = "\n".join(parts)
@@ -118,4 +132,4 @@ def _places(average: Average) -> str:
 
 
 def _score(standing: Standing | Average) -> str:
-    return score_text(standing.value, (standing.ci_high - standing.ci_low) / 2)
+    return score_text(standing.value, standing.ci_low, standing.ci_high)

@@ -37,19 +37,15 @@ def refusal_of_metrics(a: Entry, b: Entry) -> str:
     return ""
 
 
-def refusal_of_digests(a: Entry, b: Entry, allow: Collection[str]) -> str:
-    """Return why the digests of data and preprocessing do, where that is not allowed; or nothing."""
-    if "data" not in allow and _differ(a, b, "data"):
-        return "the data changed: inputs, or rows to train on, are not those of before"
+def refusals_of_digests(a: Entry, b: Entry) -> dict[str, str]:
+    """Return why the digests of data and preprocessing do, by what must be allowed (`ALLOWANCES`)."""
+    found = {}
+    if _differ(a, b, "data"):
+        found["data"] = "the data changed: inputs, or rows to train on, are not those of before"
     same_model = a.model == b.model and {r.reference for r in a.records} == {r.reference for r in b.records}
-    if (
-        "preprocessing" not in allow
-        and same_model
-        and not _differ(a, b, "weights")
-        and _differ(a, b, "preprocessing")
-    ):
-        return "the preprocessing changed, of the same weights"
-    return ""
+    if same_model and not _differ(a, b, "weights") and _differ(a, b, "preprocessing"):
+        found["preprocessing"] = "the preprocessing changed, of the same weights"
+    return found
 
 
 def refusal_of_examples(metric: SumMetric | TableMetric, a: Loaded, b: Loaded) -> str:
@@ -65,6 +61,8 @@ def refusal_of_examples(metric: SumMetric | TableMetric, a: Loaded, b: Loaded) -
         )
     if not same_examples([narrow(metric, run) for run in (*a.runs, *b.runs)]):
         return "other examples: the same ids have other targets"
+    if list(first.clusters or ()) != list(other.clusters or ()):
+        return "other clusters of examples: run A again with the `cluster` of B"
     return ""
 
 
@@ -78,8 +76,8 @@ def refusal_of_version(metric: SumMetric | TableMetric, side: Loaded, name: str)
             continue
         if not math.isclose(value, score.value, rel_tol=SAME, abs_tol=1e-12):
             return (
-                f"{metric.name} of {name} was scored by another version of the metric "
-                f"({score.value:.6g} then, {value:.6g} by the one installed)"
+                f"{metric.name} of {name} was scored by another version of the metric, or its predictions "
+                f"were changed ({_value(score.value)} then, {_value(value)} by the one installed)"
             )
     return ""
 
@@ -90,8 +88,16 @@ def differing_parts(a: Entry, b: Entry) -> tuple[str, ...]:
     What belongs to the model is left out where the models are two, and so it is with protocols.
     """
     skipped = (OF_MODEL if a.model != b.model else ()) + (OF_PROTOCOL if a.label != b.label else ())
-    told = (text for before, now in _pairs(a, b) for text in _changes(before, now, skipped))
-    return tuple(dict.fromkeys(told))
+    told = [text for before, now in _pairs(a, b) for text in _changes(before, now, skipped)]
+    seeds = [[record.seed for record in side.records] for side in (a, b)]
+    return tuple(dict.fromkeys((*told, *_change("seeds", *seeds))))
+
+
+def with_allowed(differs: Sequence[str], allowed: Collection[str]) -> tuple[str, ...]:
+    """Return what differs with that first which was compared only because somebody allowed it."""
+    used = [f"{name} changed, allowed" for name in allowed]
+    rest = [text for text in differs if not text.startswith(tuple(f"{name} changed" for name in allowed))]
+    return (*used, *rest)
 
 
 def _directions(entry: Entry) -> dict[str, bool]:
@@ -120,13 +126,18 @@ def _changes(before: Record, now: Record, skipped: Sequence[str]) -> Iterator[st
     yield from found
     for name in ("device", "precision"):
         if not any(text.startswith(f"{name} changed") for text in found):
-            yield from _change(name, getattr(before, name), getattr(now, name))
+            pair = getattr(before, name), getattr(now, name)
+            yield from _change(name, *pair) if all(pair) else ()  # what was skipped has none
     if halved(before) != halved(now):
         yield f"memory was short in {'A' if halved(before) else 'B'}, where batches are smaller"
 
 
 def _change(name: str, before: Any, now: Any) -> list[str]:
     return [] if before == now else [f"{name} changed ({_told(before)} -> {_told(now)})"]
+
+
+def _value(value: float) -> str:
+    return "undefined" if math.isnan(value) else f"{value:.6g}"
 
 
 def _told(value: Any) -> str:

@@ -10,12 +10,15 @@ from ptbench.comparison import Compared, Comparison
 from ptbench.errors import UsageError
 from ptbench.model import Capability
 from ptbench.records import Report
+from ptbench.runner.asked import Asked
 from ptbench.runner.choosing import chosen
 from ptbench.runner.comparability import ALLOWANCES
 from ptbench.runner.rows import averaged, compare_pair, judged
-from ptbench.runner.sides import Entry, Loaded, checked_names, entries, numeric_metrics, title, unfinished
+from ptbench.runner.sides import Entry, Loaded, checked_names, entries, numeric_metrics, title
 from ptbench.surroundings import environment_changes, environment_of
 
+ENVIRONMENT = ("python", "packages", "machine")
+"""What every run says of its environment in ``run.json``."""
 Pair = tuple[Entry | None, Entry | None]
 
 
@@ -42,8 +45,9 @@ def compare_runs(
     """
     check(catalog, allow, metrics, alpha)
     pairs = paired(a, b)
-    rows = [compare_pair(*pair, catalog, allow, metrics, unfinished(b.run)) for pair in pairs]
-    return _found(title(a), title(b), rows, a, b, catalog, alpha)
+    asked = Asked(b, catalog)
+    rows = [compare_pair(*pair, catalog, allow, metrics, asked.lacking(*pair)) for pair in pairs]
+    return _found(title(a), title(b), rows, pairs, a, b, catalog, alpha)
 
 
 def compare_sides(
@@ -70,8 +74,8 @@ def compare_sides(
     pairs = chosen(entries(a), a_side, entries(b), b_side)
     rows = [compare_pair(*pair, catalog, allow, metrics) for pair in pairs]
     if a.folder == b.folder:
-        return _found(a_side, b_side, rows, a, b, catalog, alpha)
-    return _found(f"{title(a)}: {a_side}", f"{title(b)}: {b_side}", rows, a, b, catalog, alpha)
+        return _found(a_side, b_side, rows, pairs, a, b, catalog, alpha)
+    return _found(f"{title(a)}: {a_side}", f"{title(b)}: {b_side}", rows, pairs, a, b, catalog, alpha)
 
 
 def compare_all(
@@ -114,16 +118,38 @@ def paired(a: Report, b: Report) -> list[Pair]:
     return [(before.get(key), now.get(key)) for key in dict.fromkeys((*before, *now))]
 
 
+def surroundings(a: Report, b: Report, a_name: str = "A", b_name: str = "B") -> tuple[str, ...]:
+    """Return what differs between the runs as wholes, or which of them says nothing of that."""
+    before, now = environment_of(a.run), environment_of(b.run)
+    silent = [
+        f"{name} says nothing of its environment"
+        for name, report in ((a_name, a), (b_name, b))
+        if not any(report.run.get(part) for part in ENVIRONMENT)
+    ]
+    if not silent:
+        return tuple(environment_changes(before, now))
+    both = before.keys() & now.keys()
+    told = [{name: text for name, text in one.items() if name in both} for one in (before, now)]
+    return (*(silent if len(silent) == 1 else ()), *environment_changes(*told))
+
+
 def _found(
-    a_name: str, b_name: str, rows: Sequence[Compared], a: Report, b: Report, catalog: Catalog, alpha: float
+    a_name: str,
+    b_name: str,
+    rows: Sequence[Compared],
+    pairs: Sequence[Pair],
+    a: Report,
+    b: Report,
+    catalog: Catalog,
+    alpha: float,
 ) -> Comparison:
     return Comparison(
         a_name,
         b_name,
         judged(rows, alpha),
         alpha,
-        average=averaged(rows, catalog),
-        environment=tuple(environment_changes(environment_of(a.run), environment_of(b.run))),
+        average=averaged(rows, pairs, catalog),
+        environment=surroundings(a, b),
     )
 
 

@@ -11,7 +11,8 @@ from ptbench.comparison import TIME, Change, Compared, Comparison, Difference
 from ptbench.errors import PtbenchError, UsageError
 from ptbench.offers import Protocol
 from ptbench.records import Report
-from ptbench.runner.comparing import check, paired
+from ptbench.runner.asked import Asked
+from ptbench.runner.comparing import check, paired, surroundings
 from ptbench.runner.luck import with_luck
 from ptbench.runner.noise import (
     REPEATS,
@@ -25,11 +26,10 @@ from ptbench.runner.noise import (
     seconds,
     timed,
 )
-from ptbench.runner.rows import asks, compare_pair
+from ptbench.runner.rows import asks, compare_pair, questions
 from ptbench.runner.sides import Entry, checked_names, numeric_metrics, title, unfinished
 from ptbench.statistics.multiple import holm
-from ptbench.statistics.paired import worse
-from ptbench.surroundings import environment_changes, environment_of
+from ptbench.statistics.paired import seen_at, worse
 
 MARGINS: Mapping[str, float] = {TIME: 0.05}
 """What counts as no difference where nobody says: nothing of a score, a twentieth of a time."""
@@ -49,7 +49,8 @@ def gate(
 
     Scores and times are one family (`decided`): with nothing worse, the chance of any alarm in the whole
     suite is at most ``alpha``. A row that had a score and should have one now is an alarm too, without a
-    test (`Change.GONE` with a reason).
+    test (`Change.GONE` with a reason): its record is missing, or its predictions are lost or not those that
+    were scored.
 
     Args:
         run: B.
@@ -70,10 +71,10 @@ def gate(
     for name, margin in margins.items():
         if not 0 <= margin < math.inf:
             raise UsageError(f"the margin of '{name}' must be 0 or more; got {margin}")
-    lacking, earlier = unfinished(run.run), find_nights(run, baseline, nights)
+    asked, earlier = Asked(run, catalog), find_nights(run, baseline, nights)
     rows, times = [], []
     for a, b in paired(baseline, run):
-        row, before = compare_pair(a, b, catalog, allow, None, lacking), []
+        row, before = compare_pair(a, b, catalog, allow, None, asked.lacking(a, b), strict=True), []
         if a is not None and b is not None and row.verdict is Change.SAME:
             row, before = _retrained(row, a, b, catalog, earlier), earlier_seconds(a, b, earlier)
             if before:
@@ -91,8 +92,8 @@ def gate(
         alpha,
         gate=True,
         margins=margins,
-        environment=tuple(environment_changes(environment_of(baseline.run), environment_of(run.run))),
-        notes=tuple(filter(None, (lacking, _untimed(rows)))),
+        environment=surroundings(baseline, run, "the baseline", "the run"),
+        notes=tuple(filter(None, (unfinished(run.run), _untimed(rows)))),
     )
 
 
@@ -100,11 +101,14 @@ def decided(rows: Sequence[Compared], alpha: float, margins: Mapping[str, float]
     """Return rows with their verdicts: one-sided, after Holm's correction over all scores and times at once.
 
     ``better`` is a family of its own: good news is no alarm, and must not make alarms rarer. The p of a time
-    already has its margin.
+    already has its margin. What could have been seen of a loss is that of one alarm of so
+    many, beyond the margin.
     """
     scores = [_worse(row, margins) for row in rows]
     times = [row.timing.p if row.timing else math.nan for row in rows]
     alarms = holm([*scores, *times])
+    level = 2 * alpha / questions([*scores, *times])  # one-sided
+    rows = [_seen(row, level, margins) for row in rows]
     news = holm([_worse(_mirrored(row), margins) for row in rows])
     found = zip(rows, alarms[: len(rows)], alarms[len(rows) :], news, strict=True)
     return tuple(_decided(*one, alpha) for one in found)
@@ -121,6 +125,14 @@ def _decided(row: Compared, score: float, time: float, news: float, alpha: float
     elif news <= alpha:
         row, score = replace(row, verdict=Change.BETTER), news
     return replace(row, differences=(replace(primary, adjusted=score), *row.differences[1:]))
+
+
+def _seen(row: Compared, level: float, margins: Mapping[str, float]) -> Compared:
+    if row.primary is None:
+        return row
+    found = seen_at(row.primary, level)
+    found = replace(found, detectable=margins.get(found.metric, 0.0) + found.detectable)
+    return replace(row, differences=(found, *row.differences[1:]))
 
 
 def _worse(row: Compared, margins: Mapping[str, float]) -> float:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePath
@@ -15,9 +14,8 @@ from ptbench.data import Predictions, Split, Task
 from ptbench.errors import DataError, PtbenchError, one_line
 from ptbench.loading import load_task
 from ptbench.records import Report, TaskSpec
+from ptbench.runner.asked import suite_of
 from ptbench.runner.resolve import resolve_tasks
-from ptbench.store import slug
-from ptbench.suite import load_suite
 
 Row = Mapping[str, str]
 """Input column to what is in it, as text."""
@@ -99,15 +97,7 @@ def text_of(value: Any) -> str:
 
 def _spec(report: Report, name: str, catalog: Catalog) -> tuple[TaskSpec, Path]:
     """Return a task as the text of a run's suite has it, and where its relative paths start."""
-    text, told = report.run.get("text"), report.run.get("base")
-    if not isinstance(text, str) or not text:
-        raise DataError("the run does not tell its suite")
-    with tempfile.TemporaryDirectory(prefix="ptbench-suite-") as folder:
-        path = Path(folder) / slug(str(report.run.get("file") or "suite.toml"))
-        path.write_text(text, "utf-8")
-        suite = load_suite(path)
-    base = Path(told) if isinstance(told, str) else Path.cwd()
-    suite = replace(suite, path=base / path.name)
+    suite = suite_of(report.run)
     if name not in suite.tasks:
         raise DataError(f"the suite of the run has no task '{name}'")
     entry = suite.tasks[name]
@@ -115,7 +105,7 @@ def _spec(report: Report, name: str, catalog: Catalog) -> tuple[TaskSpec, Path]:
     specs, mistakes = resolve_tasks(suite, catalog)
     if mistakes or not specs:
         raise DataError("; ".join(mistakes) or f"task '{name}' cannot be made here")
-    return specs[0], base
+    return specs[0], suite.path.parent
 
 
 def _places(test: Split, task: Task, table: Predictions) -> dict[str, int]:

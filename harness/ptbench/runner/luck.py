@@ -12,6 +12,7 @@ from dataclasses import replace
 from statistics import variance
 
 from ptbench.comparison import Difference
+from ptbench.statistics.power import detectable, holding_zero, least_p
 from ptbench.statistics.student import pooled_freedom, t_quantile, t_sf
 
 FREEDOM = 4
@@ -37,8 +38,9 @@ def with_luck(
     instability in neural network optimization", ICML). Where a seed always gave the same, it tells of one
     training only. With fewer than `FREEDOM` degrees of freedom it is `ASSUMED`, times ``width``.
 
-    It takes the place of the spread of the few seeds at hand, which is too small too often: of three, one
-    time in ten less than a third of the true one.
+    It takes the place of the spread of the few seeds at hand, and only the part of the examples in the error
+    stays: a spread of so few is too small too often, of three one time in ten less than a third of the true
+    one.
     """
     if not difference.differing or not difference.error > 0:
         return difference
@@ -47,26 +49,26 @@ def with_luck(
     squares = sum((len(values) - 1) * variance(values) for values in samples if len(values) > 1)
     known = freedom >= FREEDOM
     luck = math.sqrt(squares / freedom) if known else ASSUMED * width
-    examples, of_examples = _of_examples(difference, a, b)
     parts = [
-        (examples, of_examples),
+        (difference.example_error**2, difference.example_freedom),
         (luck**2 * (1 / len(a) + 1 / len(b)), freedom if known else math.inf),
     ]
     error = math.sqrt(sum(part for part, _ in parts))
     if not error > 0:
         return difference
     pooled = pooled_freedom(parts)
-    half, floor = t_quantile(pooled) * error, 2 * 0.5**difference.differing
+    half, floor = t_quantile(pooled) * error, float(least_p(difference.moving))
+    low, high = holding_zero(difference.change - half, difference.change + half, difference.moving)
     alone = difference.p if len(a) == len(b) == 1 else 0.0  # with luck, one is never more sure than without
     return replace(
         difference,
         test="t",
         p=min(1.0, max(2 * t_sf(abs(difference.change) / error, pooled), floor, alone)),
-        low=difference.change - half,
-        high=difference.change + half,
+        low=low,
+        high=high,
         error=error,
         freedom=pooled,
-        detectable=(t_quantile(pooled) + t_quantile(pooled, 0.6)) * error,
+        detectable=detectable(error, pooled),
         gained=None,
         lost=None,
         caveat="; ".join(filter(None, (difference.caveat, _told(luck, samples, known)))),
@@ -80,25 +82,6 @@ def _trainings(repeats: Sequence[Trained]) -> list[float]:
         values = [one[seed] for one in repeats if seed in one and not math.isnan(one[seed])]
         found += values if len(set(values)) > 1 else values[:1]
     return found
-
-
-def _of_examples(difference: Difference, a: Trained, b: Trained) -> tuple[float, float]:
-    """Return the part of a variance that is of the examples, with its freedom: without that of the seeds."""
-    total, own, rest = difference.error**2, 0.0, 0.0
-    if a.keys() == b.keys():
-        samples = [[b[seed] - a[seed] for seed in a]]
-    else:
-        samples = [list(a.values()), list(b.values())]
-    for values in samples:
-        if len(values) > 1:
-            part = variance(values) / len(values)
-            own += part
-            rest += (part / total) ** 2 / (len(values) - 1)
-    share = 1 - own / total
-    left = 1 / difference.freedom - rest  # Welch and Satterthwaite, solved for the freedom of one part
-    if share <= 1e-9:
-        return 0.0, 1.0
-    return share * total, share**2 / left if left > 1e-12 else max(1.0, difference.units - 1.0)
 
 
 def _told(luck: float, samples: Sequence[Sequence[float]], known: bool) -> str:

@@ -12,7 +12,7 @@ from ptbench.data import Predictions
 from ptbench.model import Capability
 from ptbench.offers import FileMetric, Metric, SumMetric, TableMetric
 from ptbench.records import Average, Record, Standing, Status
-from ptbench.statistics.averages import Scored, averages
+from ptbench.statistics.averages import Scored, averages, shares_data
 from ptbench.statistics.standing import stand
 
 
@@ -27,12 +27,15 @@ class Ranking:
 def rank(folder: Path, records: Sequence[Record], catalog: Catalog) -> Ranking:
     """Compare, for each task and metric, every model under every protocol with every other.
 
-    One of whose seeds some did not end well is left out: a mean over the others would hide that.
+    One of whose seeds some did not end well is left out: a mean over the others would hide that. There are no
+    averages where two tasks are on the very same data, whose examples would count twice; that tasks share
+    only some examples is not noticed.
     """
     broken = {(r.task, r.model, r.label) for r in records if r.status is not Status.OK}
     done = [record for record in records if (record.task, record.model, record.label) not in broken]
     found: list[Standing] = []
     primaries: list[Scored] = []
+    counted: list[Record] = []
     for task in dict.fromkeys(record.task for record in done):
         here = [record for record in done if record.task == task]
         for name in dict.fromkeys(score.metric for record in here for score in record.scores):
@@ -45,11 +48,12 @@ def rank(folder: Path, records: Sequence[Record], catalog: Catalog) -> Ranking:
             found += standings
             if of_all and name == here[0].primary:
                 primaries.append(of_all)
+                counted += honest
             peeked = [r for r in scored if r.capability == Capability.PEEK]
             for standing in _rank(task, metric, peeked, predictions)[0]:  # it is no rival of anybody
                 alone = replace(standing, best=False, tied=False, rank_low=None, rank_high=None, group="")
                 found.append(alone)
-    return Ranking(tuple(found), tuple(averages(primaries)))
+    return Ranking(tuple(found), () if shares_data(counted) else tuple(averages(primaries)))
 
 
 def _rank(

@@ -11,15 +11,16 @@ from ptbench.comparison import Change, Compared, Difference
 from ptbench.errors import one_line
 from ptbench.runner.comparability import (
     differing_parts,
-    refusal_of_digests,
     refusal_of_examples,
     refusal_of_metrics,
     refusal_of_version,
+    refusals_of_digests,
+    with_allowed,
 )
 from ptbench.runner.sides import Entry, Loaded, load, numeric_metrics
-from ptbench.statistics.averages import average_difference
+from ptbench.statistics.averages import average_difference, shares_data
 from ptbench.statistics.multiple import holm
-from ptbench.statistics.paired import compare
+from ptbench.statistics.paired import compare, seen_at
 
 
 def compare_pair(
@@ -31,11 +32,13 @@ def compare_pair(
     lacking: str = "",
     *,
     kept: dict[Entry, Loaded] | None = None,
+    strict: bool = False,
 ) -> Compared:
     """Return a row before it is judged: its differences, or why there are none.
 
     ``metrics``: those beside the primary one; empty: all; None: no other. ``lacking`` is why B may lack a row
-    that it was to have, and ``kept`` what was read before.
+    that it was to have, and ``kept`` what was read before. ``strict``: a score of B that its predictions do
+    not give, as they are lost or changed, is gone.
     """
     row = _unscored(a, b, lacking)
     if a is None or b is None:
@@ -43,37 +46,60 @@ def compare_pair(
     row = replace(row, differs=differing_parts(a, b), reused=b.reused)
     if row.verdict is not Change.SAME:
         return row
+    refused = Change.NOT_COMPARABLE
+    kept = {} if kept is None else kept
     try:
         reason = refusal_of_metrics(a, b)
         if not reason:
-            before, now = (_loaded(side, catalog, metrics, {} if kept is None else kept) for side in (a, b))
             catalog.metric(a.primary)  # or say that it is not installed
-            reason, found, left_out = _differences(before, now, catalog, allow)
-            row = replace(row, differences=tuple(found), differs=(*row.differs, *left_out))
+            before = _loaded(a, catalog, metrics, kept)
+            reason = _unproven(before, catalog, allow, "A")
+        if not reason:
+            refused = Change.GONE if strict else refused
+            now = _loaded(b, catalog, metrics, kept)
+            reason = _unproven(now, catalog, allow, "B")
+        if not reason:
+            refused = Change.NOT_COMPARABLE
+            reason, found, differs = _differences(before, now, catalog, allow, row.differs)
+            row = replace(row, differences=tuple(found), differs=differs)
     except Exception as error:  # a metric is a plugin's, and files may hold anything: the other rows go on
         reason = one_line(error)
     if reason:
-        return replace(row, verdict=Change.NOT_COMPARABLE, reason=reason)
+        return replace(row, verdict=refused, reason=reason)
     return _undefined(row)
 
 
 def judged(rows: Sequence[Compared], alpha: float) -> tuple[Compared, ...]:
-    """Return rows with their verdicts, two-sided, corrected over all that ask a question."""
-    adjusted = holm([row.primary.p if row.primary and asks(row) else math.nan for row in rows])
-    return tuple(_judged(row, p, alpha) for row, p in zip(rows, adjusted, strict=True))
+    """Return rows with their verdicts, two-sided, corrected over all that ask a question.
+
+    What could have been seen is then that of one question of so many, at ``alpha`` over their number.
+    """
+    asked = [row.primary.p if row.primary and asks(row) else math.nan for row in rows]
+    level = alpha / questions(asked)
+    return tuple(_judged(row, p, alpha, level) for row, p in zip(rows, holm(asked), strict=True))
 
 
-def averaged(rows: Sequence[Compared], catalog: Catalog) -> Difference | None:
-    """Return the difference of the averages over tasks; None where it would mean nothing.
+def questions(p: Sequence[float]) -> int:
+    """Return how many questions are asked at once, at least one: p of those that are none is NaN."""
+    return max(1, sum(not math.isnan(one) for one in p))
 
-    That is where a task is there twice (its examples would count twice) or was not compared, and where the
-    metrics have no common scale: of each 1 must be the most.
+
+def averaged(
+    rows: Sequence[Compared], pairs: Sequence[tuple[Entry | None, Entry | None]], catalog: Catalog
+) -> Difference | None:
+    """Return the difference of the averages over tasks, of rows and their sides; None where it means nothing.
+
+    That is where a task is there twice, or two are on the very same data (examples would count twice; that
+    tasks share only some is not noticed), where one was not compared, and where the metrics have no common
+    scale: of each 1 must be the most.
     """
     found = [row.primary for row in rows if row.primary is not None]
     metrics = numeric_metrics(catalog)
     if len(found) < len(rows) or len({row.task for row in rows}) < len(rows):
         return None
     if any(metrics[one.metric].bounds[1] != 1 for one in found):
+        return None
+    if shares_data(record for pair in pairs for side in pair if side for record in side.records):
         return None
     return average_difference(found)
 
@@ -88,13 +114,14 @@ def asks(row: Compared) -> bool:
     return row.verdict is Change.SAME and row.primary is not None and row.primary.differing > 0
 
 
-def _judged(row: Compared, adjusted: float, alpha: float) -> Compared:
+def _judged(row: Compared, adjusted: float, alpha: float, level: float) -> Compared:
     primary = row.primary
     if primary is None:
         return row
     if adjusted <= alpha and primary.gain:
         row = replace(row, verdict=Change.BETTER if primary.gain > 0 else Change.WORSE)
-    return replace(row, differences=(replace(primary, adjusted=adjusted), *row.differences[1:]))
+    primary = replace(seen_at(primary, level), adjusted=adjusted)
+    return replace(row, differences=(primary, *row.differences[1:]))
 
 
 def _unscored(a: Entry | None, b: Entry | None, lacking: str) -> Compared:
@@ -150,25 +177,30 @@ def _loaded(
     return kept[entry]
 
 
+def _unproven(side: Loaded, catalog: Catalog, allow: Collection[str], name: str) -> str:
+    """Return why the predictions of a side do not give the score that decides; empty where they do."""
+    primary = side.entry.primary
+    if primary not in side.metrics:
+        return f"{primary} of {name} has no value that can be compared"
+    return "" if "metrics" in allow else refusal_of_version(numeric_metrics(catalog)[primary], side, name)
+
+
 def _differences(
-    a: Loaded, b: Loaded, catalog: Catalog, allow: Collection[str]
-) -> tuple[str, list[Difference], list[str]]:
-    """Return why two sides are not compared, their differences, and why some metrics are left out."""
+    a: Loaded, b: Loaded, catalog: Catalog, allow: Collection[str], differs: Sequence[str]
+) -> tuple[str, list[Difference], tuple[str, ...]]:
+    """Return why two sides are not compared, their differences, and what else differs."""
     there = numeric_metrics(catalog)
-    found: list[Difference] = []
-    left_out: list[str] = []
-    for metric in (there[name] for name in a.metrics if name in b.metrics):
-        if not found:
-            reason = refusal_of_examples(metric, a, b) or refusal_of_digests(a.entry, b.entry, allow)
-            if reason:
-                return reason, [], []
-        reason = ""
-        if "metrics" not in allow:
-            reason = refusal_of_version(metric, a, "A") or refusal_of_version(metric, b, "B")
-        if reason and not found:
-            return reason, [], []
-        if reason:  # the row still has its primary metric
-            left_out.append(reason)
-        else:
-            found.append(compare(metric, a.runs, b.runs, a_names=a.names, b_names=b.names))
-    return "", found, left_out
+    first, *others = (there[name] for name in a.metrics if name in b.metrics)
+    digests = refusals_of_digests(a.entry, b.entry)
+    refused = [reason for name, reason in digests.items() if name not in allow]
+    if reason := refusal_of_examples(first, a, b) or "".join(refused[:1]):
+        return reason, [], tuple(differs)
+    metrics, left_out = [first], []
+    for metric in (first, *others) if "metrics" in allow else others:
+        reason = refusal_of_version(metric, a, "A") or refusal_of_version(metric, b, "B")
+        if reason:  # if it is not allowed, the row still has its primary metric
+            left_out.append(f"{reason}, allowed" if "metrics" in allow else reason)
+        if metric is not first and (not reason or "metrics" in allow):
+            metrics.append(metric)
+    found = [compare(metric, a.runs, b.runs, a_names=a.names, b_names=b.names) for metric in metrics]
+    return "", found, (*with_allowed(differs, list(digests)), *left_out)

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from ptbench.comparison import Difference
 from ptbench.offers import Floats
-from ptbench.records import Average
+from ptbench.records import Average, Record
 from ptbench.statistics.beta import t_tail
 from ptbench.statistics.intervals import t_interval
 from ptbench.statistics.pairs import Pairs
-from ptbench.statistics.power import detectable
+from ptbench.statistics.power import detectable, holding_zero, least_p
 from ptbench.statistics.ranks import different, places
 from ptbench.statistics.student import pooled_freedom, t_quantile, t_sf
 
@@ -37,14 +37,32 @@ class Scored:
         return self.higher_is_better and self.bounds[1] == 1
 
 
+def shares_data(records: Iterable[Record]) -> bool:
+    """Whether two tasks are known to be on the very same data: the digests of both are one.
+
+    An average would then count each example more than once, and its interval would be too narrow. Tasks that
+    share only some examples, or have the same ones with other targets, are not noticed.
+    """
+    tasks: dict[str, set[str]] = {}
+    for record in records:
+        if digest := record.fingerprints.get("data"):
+            tasks.setdefault(digest, set()).add(record.task)
+    return any(len(names) > 1 for names in tasks.values())
+
+
 def averages(tasks: Sequence[Scored]) -> list[Average]:
     """Return the mean of each (model, protocol) over the primary metrics of these tasks, the best first.
 
     Only who has a value on every task has one, and only tasks with a common scale make one: at least two,
     where of all primary metrics more is better and 1 the most; else the list is empty. The interval is for
     other examples (and seeds) of these very tasks, not for other tasks: the variances of the tasks add up,
-    with Welch's and Satterthwaite's degrees of freedom. Places and groups come from the differences of the
-    averages, paired by example within each task.
+    with Welch's and Satterthwaite's degrees of freedom; tasks must have no examples in common
+    (`shares_data`). Places and groups come from the differences of the averages, paired by example within
+    each task.
+
+    That 1 is the most does not make metrics mean the same: of two labels, chance has an accuracy of 0.5 and a
+    Matthews' correlation of 0. A mean of both takes them as they are, as leaderboards do: what moves one of
+    them by as much as the other is not as much better.
     """
     if len(tasks) < 2 or not all(task.common for task in tasks):
         return []
@@ -61,7 +79,7 @@ def averages(tasks: Sequence[Scored]) -> list[Average]:
     with np.errstate(all="ignore"):
         ratio = np.where(change > 1e-12, change, 0.0) * t / np.sqrt(variance)
     p = np.where(variance + change == 0, 1.0, np.minimum(1.0, 2 * t_tail(ratio, freedom)))
-    floor = np.minimum(1.0, 2 * 0.5 ** np.sum([part.moving for part in parts], axis=0))
+    floor = least_p(np.sum([part.moving for part in parts], axis=0))
     bounds = (float(np.mean([task.bounds[0] for task in tasks])), 1.0)
     rows = []
     for i, place in enumerate(places(values, different(np.maximum(p, floor)))):
@@ -72,6 +90,9 @@ def averages(tasks: Sequence[Scored]) -> list[Average]:
 
 def average_difference(differences: Sequence[Difference]) -> Difference | None:
     """Return the mean of the differences on several tasks, whose examples have nothing in common.
+
+    It mixes what the metrics mean as `averages` does. As for one task, p is at least what as many coins can
+    show as units differ, on all tasks together, and with few of them the interval holds 0.
 
     None where there are fewer than two, one has no test, or they have no common scale: of all more must be
     better, and none be more than 1 (that 1 is the most, the caller knows from the metrics' bounds).
@@ -85,21 +106,21 @@ def average_difference(differences: Sequence[Difference]) -> Difference | None:
     change = math.fsum(one.change for one in differences) / t
     parts = [(one.error**2, one.freedom) for one in differences if one.error > 0]
     error, freedom = math.sqrt(math.fsum(part for part, _ in parts)) / t, pooled_freedom(parts)
-    moving = sum(min(one.differing, one.units) for one in differences)
+    moving = sum(one.moving for one in differences)
     if error > 0:
-        half = t_quantile(freedom) * error
-        p = max(min(1.0, 2 * t_sf(abs(change) / error, freedom)), min(1.0, 2 * 0.5**moving))
+        half, p = t_quantile(freedom) * error, min(1.0, 2 * t_sf(abs(change) / error, freedom))
     else:
-        half, p = 0.0, 1.0 if change == 0 else min(1.0, 2 * 0.5**moving)
+        half, p = 0.0, 1.0 if change == 0 else 0.0
+    low, high = holding_zero(change - half, change + half, moving)
     return Difference(
         metric="average",
         higher_is_better=True,
         a=a,
         b=b,
         change=change,
-        low=change - half,
-        high=change + half,
-        p=p,
+        low=low,
+        high=high,
+        p=max(p, float(least_p(moving))),
         test="t",
         n=sum(one.n for one in differences),
         units=sum(one.units for one in differences),
@@ -107,6 +128,7 @@ def average_difference(differences: Sequence[Difference]) -> Difference | None:
         error=error,
         freedom=freedom if math.isfinite(freedom) else math.nan,
         detectable=detectable(error, freedom),
+        moving=moving,
     )
 
 

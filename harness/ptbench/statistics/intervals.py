@@ -149,14 +149,15 @@ class _Found(NamedTuple):
     problem: str = ""
 
 
-def _proportion(metric: SumMetric | TableMetric) -> Proportion | None:
+def proportion_of(metric: SumMetric | TableMetric) -> Proportion | None:
+    """Return the proportion that a metric is or grows with; None for other metrics."""
     if not isinstance(metric, SumMetric):
         return None
     return metric.proportion or (SHARE if metric.interval == "wilson" else None)
 
 
 def _method(metric: SumMetric | TableMetric, clusters: int | None) -> str:
-    if _proportion(metric):
+    if proportion_of(metric):
         return "wilson" if clusters is None else "jackknife"
     return metric.interval
 
@@ -168,7 +169,7 @@ def _interval(
     g, what = int(unit.max()) + 1, "example" if table.clusters is None else "cluster"
     by = _method(metric, None if table.clusters is None else g)
     if by == "wilson":
-        return _by_wilson(metric, table)
+        return _Found(by, *by_wilson(metric, [table]))
     if g == 1:
         return _Found(by, problem=f"one {what} gives no interval")
     if by == "bootstrap":
@@ -181,17 +182,27 @@ def _interval(
     low, high = t_interval(value, standard_error(moved), freedom(moved), metric.bounds)
     if not math.isnan(low):
         return _Found(by, low, high)
-    if _proportion(metric):
-        return _by_wilson(metric, table, g)
+    if proportion_of(metric):
+        return _Found("wilson", *by_wilson(metric, [table], g))
     return _Found(by, problem=f"the interval is undefined, as no {what} moves the value")
 
 
-def _by_wilson(metric: SumMetric | TableMetric, table: Predictions, trials: int | None = None) -> _Found:
-    """Return Wilson's interval, as if of so many trials, carried over to the value."""
-    proportion = _proportion(metric)
+def by_wilson(
+    metric: SumMetric | TableMetric, runs: Sequence[Predictions], trials: int | None = None
+) -> tuple[float, float]:
+    """Return Wilson's interval of the mean rate of runs, carried over to the value of the metric.
+
+    As if of so many trials; else of as many as one run has, since the seeds of one example are no examples of
+    their own. The metric must have a `proportion_of`.
+    """
+    proportion = proportion_of(metric)
     assert isinstance(metric, SumMetric)
     assert proportion is not None
-    rows, counts, _ = distinct(table)
-    hits, n = (float(count) for count in proportion.counts(counts @ metric.rows(rows)))
-    low, high = wilson(hits, round(n)) if trials is None else wilson(hits / n * trials, trials)
-    return _Found("wilson", proportion.value(low), proportion.value(high))
+    sums = []
+    for run in runs:
+        rows, counts, _ = distinct(run)
+        sums.append(counts @ metric.rows(rows))
+    hits, n = (float(np.mean(count)) for count in proportion.counts(np.stack(sums)))
+    count = max(1, round(n)) if trials is None else trials
+    low, high = wilson(hits if count == n else hits / n * count, count)
+    return proportion.value(low), proportion.value(high)

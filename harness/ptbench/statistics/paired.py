@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from ptbench.comparison import Difference
@@ -13,8 +14,8 @@ from ptbench.offers import SumMetric, TableMetric
 from ptbench.statistics.beta import sign_tail
 from ptbench.statistics.examples import same_examples
 from ptbench.statistics.jackknife import units
-from ptbench.statistics.pairs import FEWEST, Side, pairs
-from ptbench.statistics.power import detectable
+from ptbench.statistics.pairs import Side, pairs
+from ptbench.statistics.power import detectable, fewest
 from ptbench.statistics.student import t_sf
 
 
@@ -38,7 +39,7 @@ def compare(
     Student's t on the differences of the contributions of examples, or of clusters
     (`ptbench.statistics.jackknife`), to whose variance that between runs is added.
     On m units that differ p is never below ``2 * 0.5**m``, as so many coins can tell no more, and with fewer
-    than `FEWEST` the interval holds 0.
+    than `ptbench.statistics.power.FEWEST` the interval holds 0.
 
     Raises:
         DataError: The two are not on the same examples, or lack a column that the metric reads.
@@ -66,8 +67,10 @@ def compare(
     if math.isnan(p):
         caveats.append("the metric is undefined without one of the units, or there is only one")
     elif math.isnan(low):
-        caveats.append("the interval is undefined, as no example moves the metric")
-    return Difference(
+        alike = f"no {'example' if first.clusters is None else 'cluster'} differs from the others"
+        why = "no example moves the metric" if change == 0 else alike
+        caveats.append(f"the interval is undefined, as {why}")
+    found = Difference(
         metric=metric.name,
         higher_is_better=metric.higher_is_better,
         a=before.value,
@@ -84,9 +87,18 @@ def compare(
         lost=int(both.gained[1, 0]) if exact else None,
         error=error,
         freedom=freedom if math.isfinite(freedom) else math.nan,
-        detectable=detectable(error, freedom, FEWEST / n if exact else math.nan),
         caveat="; ".join(caveats),
+        moving=int(both.moving[0, 1]),
+        example_error=math.sqrt(both.example_variance[0, 1]),
+        example_freedom=float(both.example_freedom[0, 1]),
     )
+    return seen_at(found, 0.05)
+
+
+def seen_at(difference: Difference, level: float) -> Difference:
+    """Return a difference with the true change that a two-sided test at this level finds in 4 cases of 5."""
+    least = math.nan if difference.gained is None else fewest(level) / difference.n
+    return replace(difference, detectable=detectable(difference.error, difference.freedom, least, level))
 
 
 def worse(difference: Difference, margin: float = 0.0) -> float:

@@ -23,11 +23,9 @@ from ptbench.statistics.beta import sign_tail, t_tail
 from ptbench.statistics.examples import differing, same_examples
 from ptbench.statistics.intervals import values_of
 from ptbench.statistics.jackknife import contributions, freedom, freedom_at, standard_error, units
+from ptbench.statistics.power import holding_zero, least_p
 from ptbench.statistics.resampling import narrow
 from ptbench.statistics.student import cautious_freedom, pooled_freedom, t_quantile
-
-FEWEST = 6
-"""Fewer examples on which two models differ prove nothing: a sign test on five has p = 0.0625 at best."""
 
 
 class Side:
@@ -90,6 +88,9 @@ class Pairs:
     variance: Floats
     """float64[M, M]: that of each difference."""
     freedom: Floats
+    example_variance: Floats
+    """float64[M, M]: the part of the examples in it."""
+    example_freedom: Floats
     differing: NDArray[np.int64]
     """Examples for which the two do not predict the same."""
     moving: NDArray[np.int64]
@@ -109,7 +110,8 @@ class Pairs:
         """Return the 95 % interval of the change, which is at most ``most`` either way.
 
         Of Bonett and Price where McNemar's test applies, else Student's t; it holds 0 where fewer than
-        `FEWEST` units differ. NaN where the predictions differ and the score does not feel it.
+        `ptbench.statistics.power.FEWEST` units differ. NaN where the predictions differ and all units change
+        the score alike, or not at all: nothing tells how another unit would.
         """
         if not self.differing[i, j]:
             return 0.0, 0.0
@@ -118,11 +120,9 @@ class Pairs:
             low, high = bonett_price(int(self.gained[i, j]), int(self.gained[j, i]), self.n)
             if change * (self.gained[i, j] - self.gained[j, i]) < 0:  # what is right is less
                 low, high = -high, -low
-        elif error > 0 or change != 0:
-            half = t_quantile(float(self.freedom[i, j])) * error if error > 0 else error
-            low, high = change - half, change + half
-            if self.moving[i, j] < FEWEST:
-                low, high = min(low, 0.0), max(high, 0.0)
+        elif error > 0:
+            half = t_quantile(float(self.freedom[i, j])) * error
+            low, high = holding_zero(change - half, change + half, int(self.moving[i, j]))
         else:
             return math.nan, math.nan
         return max(low, -most), min(high, most)
@@ -152,13 +152,25 @@ def pairs(sides: Sequence[Side]) -> Pairs:
     values = np.array([side.value for side in sides])
     gained = _gained(sides)
     p = np.where(np.isnan(gained), _student(values, found, degrees), mcnemar(gained, gained.T))
-    p = np.where(examples > 0, np.maximum(p, np.minimum(1.0, 2 * 0.5**moving)), 1.0)
+    p = np.where(examples > 0, np.maximum(p, least_p(moving)), 1.0)
     own = each + [part for part, _ in luck]
     own_freedom = [
         cautious_freedom(parts) for parts in zip(zip(each, each_sure, strict=True), luck, strict=True)
     ]
     return Pairs(
-        values, own, np.array(own_freedom), found, degrees, examples, moving, gained, p, units=g, n=len(first)
+        values=values,
+        own=own,
+        own_freedom=np.array(own_freedom),
+        variance=found,
+        freedom=degrees,
+        example_variance=among,
+        example_freedom=sure,
+        differing=examples,
+        moving=moving,
+        gained=gained,
+        p=p,
+        units=g,
+        n=len(first),
     )
 
 

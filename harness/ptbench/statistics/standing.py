@@ -19,7 +19,7 @@ from ptbench.offers import SumMetric, TableMetric
 from ptbench.records import Score, Standing
 from ptbench.statistics.averages import Scored
 from ptbench.statistics.examples import same_examples
-from ptbench.statistics.intervals import RESAMPLES, score, t_interval, wilson
+from ptbench.statistics.intervals import RESAMPLES, by_wilson, proportion_of, score, t_interval
 from ptbench.statistics.pairs import Pairs, Side, pairs
 from ptbench.statistics.ranks import different, places
 from ptbench.statistics.resampling import narrow
@@ -93,8 +93,8 @@ def stand(
     other seeds: the variance among examples (of the mean over runs) and that of the mean over so few runs,
     added; Student's t with `ptbench.statistics.student.cautious_freedom`. As what is random in single
     predictions shows in both, the interval is a little long. Where nothing varies (every run is always
-    wrong, each in its own way), a proportion has Wilson's interval of the mean rate, on as many examples as
-    one run has. ``seed_share`` tells how much of the variance is that of the seeds.
+    wrong, each in its own way), a proportion, or what grows with one, has Wilson's interval of the mean rate,
+    on as many trials as one run has. ``seed_share`` tells how much of the variance is that of the seeds.
 
     No interval leaves the bounds of its metric. What the draws of one training set have in common, or the
     examples of one test set, no interval tells.
@@ -170,7 +170,6 @@ def _ends(
         return (math.nan, math.nan), math.nan
     own = float(found.own[at])
     ends = t_interval(side.value, math.sqrt(own), float(found.own_freedom[at]), metric.bounds)
-    if math.isnan(ends[0]) and isinstance(metric, SumMetric) and metric.interval == "wilson":
-        n = found.units  # the seeds of one example are no examples of their own
-        ends = wilson(min(side.value, 1.0) * n, n)
+    if math.isnan(ends[0]) and proportion_of(metric):
+        ends = by_wilson(metric, side.runs, None if side.runs[0].clusters is None else found.units)
     return ends, side.spread[0] / own if own > 0 else math.nan

@@ -43,6 +43,8 @@ def t_quantile(freedom: float, confidence: float = 0.95) -> float:
         return math.nan
     wanted = (1 - confidence) / 2
     z = NormalDist().inv_cdf(1 - wanted)
+    if z == 0:
+        return 0.0
     square = z * z  # the start: Abramowitz and Stegun (1964), 26.7.5
     t = z * (1 + ((square + 1) / 4 + ((5 * square + 16) * square + 3) / (96 * freedom)) / freedom)
     if freedom > 1e5:  # nothing is left to be done

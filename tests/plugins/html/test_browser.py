@@ -7,9 +7,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from tests.plugins.html import toys
 
+from ptbench import Predictions
+from ptbench.store import write_predictions
 from ptbench_html import HTML
 
 playwright = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
@@ -28,11 +31,30 @@ def browser() -> Iterator[Any]:
         browser.close()
 
 
+def bounded(folder: Path) -> Any:
+    """Return a report with one who saw the targets, and with values that end on an exact half."""
+    values = {"a": 0.8125, "b": 0.253499928, "c": 0.00001234, "oracle": 1.0}
+    peeks = {"oracle": "peek"}
+    records = [
+        toys.record(model, task, value, capability=peeks.get(model, "embed"))
+        for model, value in values.items()
+        for task in ("t", "u")
+    ]
+    labels = tuple(f"a label that is long {i}" for i in range(4))
+    columns = {"target": np.arange(400) % 4, "prediction": np.arange(400) % 3}
+    write_predictions(folder / "p.parquet", Predictions([str(i) for i in range(400)], columns, labels))
+    records[0] = toys.record("a", "t", values["a"], files=("p.parquet",))
+    one = toys.curve("accuracy", "test", "epoch", 0.5)
+    records[2] = toys.record("b", "t", values["b"], facts={"curves": [one]})
+    return toys.ranked(records, folder)
+
+
 @pytest.fixture(scope="module")
 def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     made = {
         "rich": toys.rich,
         "hostile": toys.hostile,
+        "bounded": bounded,
         "many": lambda folder: toys.grid(30, 10, folder),
         "long": lambda folder: toys.grid(2, 40, folder),
     }
@@ -284,7 +306,7 @@ def test_pictures_have_words(browser: Any, files: dict[str, Path]) -> None:
 def test_hostile_names_are_shown_and_do_nothing(browser: Any, files: dict[str, Path]) -> None:
     with Opened(browser, files["hostile"]) as page:
         see_all(page)
-        for name in toys.HOSTILE[:2]:
+        for name in (*toys.HOSTILE[:2], "\\u202egpj.exe"):
             assert page.get_by_text(name, exact=True).count() > 0
         assert page.evaluate("document.querySelectorAll('img, script').length") == 2
         page.fill("#filter-text", "onerror")
@@ -327,3 +349,109 @@ def test_on_paper_all_is_drawn_and_nothing_is_cut(browser: Any, files: dict[str,
 def test_who_wants_no_motion_has_none(browser: Any, files: dict[str, Path]) -> None:
     with Opened(browser, files["many"], reduced_motion="reduce") as page:
         assert page.evaluate("getComputedStyle(document.documentElement).scrollBehavior") == "auto"
+
+
+RESTS = """key => new Promise((resolve) => {
+  let last = null, still = 0;
+  const look = () => {
+    const place = document.querySelector(key).getBoundingClientRect().top;
+    still = place === last ? still + 1 : 0;
+    last = place;
+    if (still > 15) {
+      const left = document.documentElement.scrollHeight - innerHeight - scrollY;
+      resolve([place, left]);
+    } else requestAnimationFrame(look);
+  };
+  look();
+})"""
+
+
+@pytest.mark.parametrize("width", [400, 1280])
+def test_a_link_leads_to_its_section(browser: Any, files: dict[str, Path], width: int) -> None:
+    for i in range(4, 9):
+        with Opened(browser, files["rich"], viewport={"width": width, "height": 800}) as page:
+            link = page.locator("nav a").nth(i)
+            link.click()
+            top, left = page.evaluate(RESTS, link.get_attribute("href"))
+            assert 40 < top < 100 or (left < 2 and top < 800), link.inner_text()
+
+
+def test_an_address_of_a_section_leads_there(browser: Any, files: dict[str, Path]) -> None:
+    with Opened(browser, files["rich"]) as page:
+        page.goto("about:blank")
+        page.goto(f"{files['rich'].as_uri()}#behind")
+        top, _ = page.evaluate(RESTS, "#behind")
+        assert 40 < top < 100
+
+
+def test_bounds_stay_below_whatever_the_order(browser: Any, files: dict[str, Path]) -> None:
+    with Opened(browser, files["bounded"]) as page:
+        head = page.locator("#board thead th").nth(2)
+        orders = {}
+        for _ in range(2):
+            head.locator("button").click()
+            orders[head.get_attribute("aria-sort")] = column(page, 0)
+        assert orders == {
+            "descending": ["a", "b", "c", "oracle"],
+            "ascending": ["c", "b", "a", "oracle"],
+        }
+
+
+def test_a_number_is_the_same_everywhere(browser: Any, files: dict[str, Path]) -> None:
+    with Opened(browser, files["bounded"]) as page:
+        see_all(page)
+        shown = column(page, 2)
+        assert shown == ["0.812", "0.253", "1.2e-05", "1.000"]
+        for i, text in enumerate(shown):
+            page.locator("#board tbody tr").nth(i).locator(".open").first.click()
+            assert page.locator("dialog tbody td b").first.inner_text() == text
+            page.keyboard.press("Escape")
+        drawn = page.locator("#intervals-chart figure").nth(1).locator("[data-tip] text:last-child")
+        assert [text.split()[0] for text in drawn.all_text_contents()] == shown
+
+
+def test_a_bound_does_not_stretch_the_axis(browser: Any, files: dict[str, Path]) -> None:
+    with Opened(browser, files["bounded"]) as page:
+        see_all(page)
+        rows = page.locator("#intervals-chart figure").nth(1).locator("[data-tip]")
+        assert rows.last.get_attribute("aria-label").startswith("oracle")
+        assert rows.last.locator(".beyond").count() == 1
+        assert rows.last.locator("circle").count() == 0
+        ends = "([...marks]) => marks.map(m => m.getBBox()).map(b => [b.x, b.x + b.width])"
+        (least, _), (_, greatest) = page.evaluate(
+            f"(({ends}))([...document.querySelectorAll('#intervals-chart figure:nth-child(2) .whisker')]"
+            ".filter((_, i, all) => i === 0 || i === 2).reverse())"
+        )
+        width = page.evaluate("document.querySelector('#intervals-chart svg').viewBox.baseVal.width")
+        assert greatest - least > 0.5 * width
+
+
+def test_long_labels_do_not_run_into_each_other(browser: Any, files: dict[str, Path]) -> None:
+    with Opened(browser, files["bounded"]) as page:
+        see_all(page)
+        turned = page.locator("#behind-chart svg").first.locator("text[transform]")
+        assert turned.count() == 4
+        assert page.evaluate(
+            "[...document.querySelectorAll('#behind-chart text[transform]')].every((text) => {"
+            "const [a, b] = [text.getBoundingClientRect(), text.ownerSVGElement.getBoundingClientRect()];"
+            "return a.right <= b.right + 1 && a.top >= b.top - 1; })"
+        )
+
+
+def test_a_curve_of_one_point_is_words(browser: Any, files: dict[str, Path]) -> None:
+    with Opened(browser, files["bounded"]) as page:
+        see_all(page)
+        assert "0.500 at epoch 1" in page.inner_text("#curves-chart")
+        assert page.locator("#curves-chart svg").count() == 0
+
+
+def test_what_scrolls_says_so(browser: Any, files: dict[str, Path]) -> None:
+    with Opened(browser, files["many"], viewport={"width": 400, "height": 700}) as page:
+        box = page.locator(".scroll").first
+        page.wait_for_selector(".scroll.more-right.more-below")
+        page.wait_for_selector("nav.more-right")
+        box.evaluate("box => box.scrollTo(1e6, 1e6)")
+        page.wait_for_selector(".scroll:not(.more-right, .more-below)")
+        page.locator("#board .open").first.evaluate("button => button.click()")
+        page.wait_for_selector("dialog .scroll.more-right")
+        assert page.evaluate("document.querySelector('dialog').scrollWidth <= innerWidth")

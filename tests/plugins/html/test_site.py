@@ -65,8 +65,8 @@ def site_of(run: Path) -> list[Path]:
 
 @pytest.fixture
 def results(tmp_path: Path) -> Path:
-    """Two suites: one of five nights, of which the last two are worse, and one of a single night."""
-    for number, value in enumerate((0.9, 0.9, 0.9, 0.8, 0.8)):
+    """Two suites: one of eight nights, of which the last three are worse, and one of a single night."""
+    for number, value in enumerate((*[0.9] * 5, *[0.8] * 3)):
         torch = "2.6" if value == 0.9 else "2.7"
         write_night(tmp_path / "night", number, [cell_record(value)], packages={"torch": torch})
     write_night(tmp_path / "other", 0, [cell_record(None)])
@@ -74,14 +74,14 @@ def results(tmp_path: Path) -> Path:
 
 
 def test_there_is_a_page_for_each_run_a_history_and_an_overview(results: Path) -> None:
-    newest = results / "night" / "20260105-010000"
+    newest = results / "night" / "20260108-010000"
     site = results / "site"
     assert site_of(newest) == [
         site / "index.html",
         site / "night" / "history.html",
-        site / "night" / "20260105-010000.html",
+        site / "night" / "20260108-010000.html",
     ]
-    runs = [f"2026010{i}-010000.html" for i in range(1, 6)]
+    runs = [f"2026010{i}-010000.html" for i in range(1, 9)]
     assert sorted(path.name for path in (site / "night").iterdir()) == [*runs, "history.html"]
     assert sorted(path.name for path in (site / "other").iterdir()) == [runs[0], "history.html"]
     for path in site.rglob("*.html"):
@@ -107,9 +107,9 @@ def test_the_overview_has_the_newest_runs_of_all_suites_with_their_state(results
 
 
 def test_the_history_marks_changes_and_names_their_causes(results: Path) -> None:
-    site_of(results / "night" / "20260105-010000")
+    site_of(results / "night" / "20260108-010000")
     page = Page(results / "site" / "night" / "history.html")
-    words = "2026-01-04: 0.900 -> 0.800, worse\ntorch 2.6 -> 2.7"
+    words = "2026-01-06: 0.900 -> 0.800, worse\ntorch 2.6 -> 2.7"
     assert page.having("data-tip") == [words]
     (mark,) = [a for _, a in page.elements if a.get("data-tip")]
     assert (mark["class"], mark["tabindex"], mark["aria-label"], mark["role"]) == (
@@ -118,26 +118,26 @@ def test_the_history_marks_changes_and_names_their_causes(results: Path) -> None
         words,
         "img",
     )
-    assert "minilm x sst2 x linear_probe · accuracy: 0.9 to 0.8 in 5 nights" in page.having("aria-label")
-    assert "2026-01-04: 0.900 -> 0.800, worse" in page.words
+    assert "minilm x sst2 x linear_probe · accuracy: 0.9 to 0.8 in 8 nights" in page.having("aria-label")
+    assert "2026-01-06: 0.900 -> 0.800, worse" in page.words
     assert "torch 2.6 -> 2.7" in page.words
-    assert any(word.startswith("1 of 1 series changed in 5 nights") for word in page.words)
+    assert any(word.startswith("1 of 1 series changed in 8 nights") for word in page.words)
 
 
 def test_a_night_adds_a_page_and_leaves_those_of_old_runs(results: Path) -> None:
-    site_of(results / "night" / "20260105-010000")
+    site_of(results / "night" / "20260108-010000")
     site = results / "site"
     before = {path: path.stat().st_mtime_ns for path in site.rglob("*.html")}
-    new = write_night(results / "night", 5, [cell_record(0.8)])
+    new = write_night(results / "night", 8, [cell_record(0.8)])
     site_of(new)
     after = {path: path.stat().st_mtime_ns for path in site.rglob("*.html")}
     assert {path.relative_to(site).as_posix() for path in after if before.get(path) != after[path]} == {
-        "index.html", "night/history.html", "night/20260106-010000.html",
+        "index.html", "night/history.html", "night/20260109-010000.html",
     }  # fmt: skip
 
 
 def test_the_page_of_a_run_that_changed_is_written_anew(results: Path) -> None:
-    site_of(results / "night" / "20260105-010000")
+    site_of(results / "night" / "20260108-010000")
     page = results / "site" / "night" / "20260102-010000.html"
     other = results / "site" / "night" / "20260103-010000.html"
     kept = other.stat().st_mtime_ns
@@ -146,21 +146,21 @@ def test_the_page_of_a_run_that_changed_is_written_anew(results: Path) -> None:
     later = page.stat().st_mtime + 10
     os.utime(changed / "standings.json", (later, later))
     before = page.stat().st_mtime_ns
-    site_of(results / "night" / "20260105-010000")
+    site_of(results / "night" / "20260108-010000")
     assert page.stat().st_mtime_ns > before
     assert other.stat().st_mtime_ns == kept
 
 
 def test_a_damaged_run_is_told_and_costs_no_other(results: Path) -> None:
     (results / "night" / "20260103-010000" / "records.jsonl").write_text("{}\n")
-    site_of(results / "night" / "20260105-010000")
+    site_of(results / "night" / "20260108-010000")
     assert "20260103-010000: " in " ".join(Page(results / "site" / "index.html").words)
     assert not (results / "site" / "night" / "20260103-010000.html").exists()
     assert (results / "site" / "night" / "20260102-010000.html").exists()
 
 
 def test_a_run_that_lies_elsewhere_is_refused(results: Path, tmp_path: Path) -> None:
-    report = read_report(results / "night" / "20260105-010000")
+    report = read_report(results / "night" / "20260108-010000")
     with pytest.raises(UsageError, match="this run lies elsewhere"):
         write_site(report, tmp_path / "none" / "run")
 
@@ -281,9 +281,9 @@ def browser() -> Iterator[Any]:
 
 
 def test_a_browser_sorts_and_filters_the_history_and_loads_nothing_else(results: Path, browser: Any) -> None:
-    for number in range(5, 8):
+    for number in range(8, 11):
         write_night(results / "night", number, [cell_record(0.8), cell_record(0.95, model="words")])
-    site_of(results / "night" / "20260108-010000")
+    site_of(results / "night" / "20260111-010000")
     path = results / "site" / "night" / "history.html"
     page = browser.new_page(color_scheme="dark")
     said: list[str] = []
