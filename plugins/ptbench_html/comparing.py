@@ -72,7 +72,7 @@ def meaning(found: Comparison) -> list[str]:
     if found.gate:
         said = (
             f"One-sided: is it worse, by more than the margin{slack}? Where nothing got worse, at most "
-            f"{share} of gates are a false alarm, {together}. “better” is asked apart, with a rate of its own."
+            f"{share} of gates are a false alarm, {together}. “better” is asked apart, at a rate of its own."
         )
     else:
         said = (
