@@ -275,7 +275,7 @@ def test_a_gate_says_how_often_its_alarm_is_false(tmp_path: Path) -> None:
     report = toys.rich(tmp_path)
     gate = compared(report, gate=True, alpha=0.01)
     assert "at most 1 % of gates are a false alarm" in gate.text
-    assert "“better” is asked apart, with a rate of its own" in gate.text
+    assert "“better” is asked apart, at a rate of its own" in gate.text
     assert "“worse” may hold 0" in gate.text
     both = compared(report)
     assert "At most 5 % of such comparisons hold any false verdict" in both.text
