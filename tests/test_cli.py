@@ -39,7 +39,7 @@ def test_a_run_leaves_everything_that_the_dictionary_names(
     folder = folder_of(tmp_path / "out")
     assert {path.name for path in folder.iterdir()} == {
         "run.json", "run.lock", "records.jsonl", "events.jsonl", "live.json", "predictions",
-        "standings.json", "averages.json", "report.csv", "leaderboard.csv",
+        "standings.json", "averages.json", "summary.json", "report.csv", "leaderboard.csv",
     }  # fmt: skip
     rows = rows_of(folder / "report.csv")
     assert list(rows[0]) == list(COLUMNS)

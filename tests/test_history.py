@@ -335,3 +335,15 @@ def test_two_real_runs_are_two_nights(ptbench: Ptbench, suite: Path, tmp_path: P
     assert not found.changed
     assert found.nights[0].environment["python"]
     assert found.series[1].low[0] < 1.0
+
+
+def test_a_run_leaves_its_summary_and_nobody_makes_it_again(ptbench: Ptbench, suite: Path) -> None:
+    results = suite.parent / "results"
+    assert ptbench("run", suite, "--output", results, "--quiet").code == 0
+    (folder,) = results.glob("small/2*")
+    kept = (folder / SUMMARY).stat()
+    found = read_summary(folder)
+    after = (folder / SUMMARY).stat()
+    assert (after.st_mtime_ns, after.st_ino) == (kept.st_mtime_ns, kept.st_ino)
+    (folder / SUMMARY).unlink()
+    assert read_summary(folder) == found  # what the run left is what anybody would make of its files

@@ -1,6 +1,7 @@
 """What a run came to, in one small file: the history of many nights and their index read nothing else.
 
-``summary.json`` is made from the other files of a run where it is absent, or where one of them changed since.
+``summary.json`` is made when a run ends, and anew where it is absent or where another file of the run
+changed since.
 It holds nothing that is not in them, and may be deleted at any time.
 """
 
@@ -104,9 +105,13 @@ def read_summary(folder: Path) -> Summary:
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         pass
     summary = summarise(read_report(folder))
-    with suppress(OSError):
-        _write(folder / SUMMARY, {"schema": SCHEMA, "sources": stamp, "summary": _to_json(summary)})
+    _keep(folder, stamp, summary)
     return summary
+
+
+def keep_summary(report: Report) -> None:
+    """Keep the summary of a run that has just ended, so that a history of many nights need not make it."""
+    _keep(report.folder, _stamp(report.folder), summarise(report))
 
 
 def summarise(report: Report) -> Summary:
@@ -139,6 +144,11 @@ def missing_records(run: Report | Summary) -> str:
     if run.status != "finished" or count >= run.cells:
         return ""
     return f"{RECORDS} has {count:,} of the {run.cells:,} cells of this finished run; the others are lost"
+
+
+def _keep(folder: Path, stamp: object, summary: Summary) -> None:
+    with suppress(OSError):
+        _write(folder / SUMMARY, {"schema": SCHEMA, "sources": stamp, "summary": _to_json(summary)})
 
 
 def identity_digest(records: Iterable[Record]) -> str:

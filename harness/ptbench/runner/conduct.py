@@ -30,6 +30,7 @@ from ptbench.runner.timing import Timing
 from ptbench.runner.watching import Watcher, Watchers
 from ptbench.schedule import Schedule
 from ptbench.slots import find_slots
+from ptbench.summaries import keep_summary
 from ptbench.workload import Workload
 
 EVALUATOR = "ptbench.evaluate:make_evaluator"
@@ -143,7 +144,9 @@ def _conclude(
         write_reports(report, catalog, reporters, watchers.report_failed)
     facts["timing"] = timing.summary()
     write(store.RUN, facts)
-    return replace(report, run=facts, standings=found.standings, averages=found.averages)
+    report = replace(report, run=facts, standings=found.standings, averages=found.averages)
+    keep_summary(report)
+    return report
 
 
 def _why(error: OSError) -> str:
