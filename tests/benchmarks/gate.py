@@ -261,11 +261,7 @@ def main(suites: int = 2000, draws: int = 200, file: str = "results/reference/ga
     with ProcessPoolExecutor() as pool:
         points = [(row, loss, draws) for loss in LOSSES for row in rows]
         worse = dict(zip(points, pool.map(lost, points), strict=True))
-        drawn = []
-        for suite in pool.map(one_suite, range(suites)):
-            drawn.append(suite)
-            if len(drawn) % 50 == 0:
-                print(len(drawn), json.dumps(false_alarms(drawn)), flush=True)
+        drawn = list(pool.map(one_suite, range(suites), chunksize=20))
         alone = list(pool.map(one_without_nights, range(suites), chunksize=20))
     result: dict[str, Any] = {
         "alpha": ALPHA, "suites": suites, "rows": [row.name for row in SUITE], "nights": NIGHTS,
